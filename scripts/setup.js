@@ -1,0 +1,99 @@
+/**
+ * Makes a machine ready: npm packages (the right Node among them) and Debian packages. Plain JavaScript that runs on
+ * the machine's own Node, however old, since nothing else is there yet. Does nothing where all is in place.
+ *
+ *   node scripts/setup.js --for demo     what `npm start` needs
+ *   node scripts/setup.js --for test     what `npm test` needs
+ */
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const purpose = process.argv[process.argv.indexOf("--for") + 1];
+
+/** Debian packages by what shows that they are there; `demo` can do without those it does not name. */
+const DEBIAN_PACKAGES = [
+  { name: "libatomic1", file: "/usr/lib/x86_64-linux-gnu/libatomic.so.1", for: ["demo", "test"] },
+  { name: "e2fsprogs", file: "/sbin/mkfs.ext4", for: ["demo", "test"] },
+  { name: "fdisk", file: "/sbin/sfdisk", for: ["demo", "test"] },
+  {
+    name: "debian-installer-12-netboot-amd64",
+    file: "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz",
+    for: ["demo", "test"],
+  },
+  { name: "nginx-light", file: "/usr/sbin/nginx", for: ["test"] },
+  { name: "xen-utils-4.17", file: "/usr/lib/xen-4.17/bin/pygrub", for: ["test"] },
+  { name: "grub-common", file: "/usr/bin/grub-fstest", for: ["test"] },
+  { name: "openssl", file: "/usr/bin/openssl", for: ["test"] },
+  { name: "mount", file: "/bin/mount", for: ["test"] },
+  { name: "python3", file: "/usr/bin/python3", for: ["test"] },
+  { name: "time", file: "/usr/bin/time", for: ["test"] },
+];
+
+installNpmPackages();
+installDebianPackages();
+
+function installNpmPackages() {
+  const installed = path.join(root, "node_modules/.package-lock.json");
+  const wanted = path.join(root, "package-lock.json");
+  const runtime = path.join(root, "node_modules/.bin/node");
+  const current =
+    fs.existsSync(installed) && fs.existsSync(runtime) && fs.statSync(installed).mtimeMs >= fs.statSync(wanted).mtimeMs;
+  if (current) return;
+  say("installing npm packages (npm ci)");
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+function installDebianPackages() {
+  const missing = DEBIAN_PACKAGES.filter((each) => each.for.includes(purpose) && !fs.existsSync(each.file));
+  if (missing.length === 0) return;
+  const names = missing.map((each) => each.name);
+  const command = `apt-get install --no-install-recommends ${names.join(" ")}`;
+  const isRoot = typeof process.getuid === "function" && process.getuid() === 0;
+  if (!isRoot || !fs.existsSync("/usr/bin/apt-get")) {
+    say(`these Debian packages are missing; as root: ${command}`);
+    if (purpose === "demo") return;
+    process.exit(1);
+  }
+  say(`installing Debian packages: ${names.join(" ")}`);
+  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  withoutStartingServices(() => {
+    // The lists may be old or absent; that they cannot be renewed is told by the installation, if it matters.
+    spawnSync("apt-get", ["update", "-qq"], { stdio: ["ignore", "ignore", "inherit"], env: environment });
+    const installed = spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...names], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: environment,
+    });
+    if (installed.status !== 0 && purpose === "test") fail(`could not install them; try: ${command}`);
+  });
+}
+
+/** A web server for the tests must not take this machine's port 80: no service is started (see policy-rc.d(8)). */
+function withoutStartingServices(work) {
+  const policy = "/usr/sbin/policy-rc.d";
+  const ours = !fs.existsSync(policy);
+  if (ours) fs.writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    work();
+  } finally {
+    if (ours) fs.rmSync(policy, { force: true });
+  }
+}
+
+function run(command, args) {
+  const done = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  if (done.error !== undefined) fail(`${command}: ${done.error.message}`);
+  if (done.status !== 0) fail(`${command} ${args.join(" ")} failed`);
+}
+
+function say(line) {
+  process.stderr.write(`setup: ${line}\n`);
+}
+
+function fail(line) {
+  say(line);
+  process.exit(1);
+}

@@ -1,0 +1,98 @@
+/**
+ * The one kind of error that guestboot throws on purpose, and the one table of its codes.
+ *
+ * An error is written for the admin at 3 am: what failed, on what, why (`message`), and what to type next (`hint`).
+ */
+
+/** Every code there is, with what it stands for. `--json` prints the code; programs may rely on it. */
+export const ERROR_CODES = {
+  USAGE: "the command line is wrong",
+  SETTINGS_INVALID: "/etc/guestboot.conf or an environment variable holds a value that cannot be used",
+  NODE_TOO_OLD: "the runtime is older than guestboot needs",
+  INTERNAL: "a defect of guestboot",
+
+  VM_UNKNOWN: "no record of this VM",
+  VM_INVALID: "the VM's record cannot be read or asks for something contradictory",
+  VM_CHANGED: "somebody else changed the VM's record during the start",
+  LOCK_TIMEOUT: "another process held a lock for too long",
+
+  UNSUPPORTED_INSTALL_METHOD: "the installation asks for a distribution, transport or option that is not supported",
+  SUPPORT_PACKAGE_MISSING: "a support file that the installation needs is not on this host",
+  INVALID_SOURCE: "the repository does not hold what the installation needs",
+  CATALOG_INVALID: "a file of the distribution catalog is wrong",
+
+  REPOSITORY_UNREACHABLE: "the repository does not answer",
+  REPOSITORY_REFUSED: "the repository answers, but refuses the request",
+  REDIRECT_REFUSED: "too many redirects, or one that must not be followed",
+  TRANSFER_TRUNCATED: "fewer bytes came than were announced",
+  TRANSFER_FAILED: "a transfer broke off",
+  STORE_DAMAGED: "the cache holds bytes that are not what it recorded",
+
+  DISK_UNREADABLE: "the disk cannot be opened or read",
+  PARTITION_TABLE_DAMAGED: "a partition table contradicts itself or the disk",
+  NO_FILESYSTEM: "no known filesystem there",
+  FILESYSTEM_DAMAGED: "a filesystem's structures contradict themselves",
+  FEATURE_UNSUPPORTED: "a filesystem or image uses a feature that guestboot cannot read",
+  FILE_MISSING: "no such file in the guest",
+  NOT_A_FILE: "the path is something else than what was asked for",
+  LINK_LOOP: "too many symbolic links on the way",
+  OUT_OF_BOUNDS: "a structure reaches past the end of its bytes",
+  BUDGET_EXCEEDED: "reading would take more steps or bytes than is allowed",
+  FILE_TOO_LARGE: "a file is larger than the limit for boot files",
+
+  NO_BOOT_CONFIG: "no boot config was found on the disk",
+  NO_BOOT_ENTRY: "the boot config has no entry that boots a kernel",
+
+  ANSWER_UNWRITABLE: "a value cannot be carried by the toolstack's output format",
+  OUTPUT_FAILED: "the answer could not be written",
+  BOOT_DIRECTORY: "the boot directory cannot be used",
+  NO_SPACE: "not enough free space",
+  CONFINEMENT_FAILED: "rights could not be given up",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  /** The next thing to type or to look at, in one sentence. */
+  readonly hint?: string | undefined;
+  /** What the old xapi expects after the code, a line each. Default: the message. */
+  readonly args?: readonly string[] | undefined;
+  readonly cause?: unknown;
+}
+
+export class GuestbootError extends Error {
+  override readonly name = "GuestbootError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly args: readonly string[];
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+    this.args = details.args ?? [message];
+  }
+}
+
+/** Is this an error of the operating system, and (when given) this one? `isSystemError(error, "ENOENT")`. */
+export function isSystemError(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
+  return codes.length === 0 || codes.includes(error.code);
+}
+
+/** The operating system's words for an error, without Node's decoration: "no such file or directory". */
+export function systemReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const reason = /^[A-Z][A-Z0-9_]*: (.*?)(?:, [a-z]+(?: .*)?)?$/s.exec(error.message);
+  return reason?.[1] ?? error.message;
+}
+
+/** Any thrown value as one of ours; a foreign one becomes `INTERNAL` and keeps its cause. */
+export function asGuestbootError(error: unknown): GuestbootError {
+  if (error instanceof GuestbootError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new GuestbootError("INTERNAL", `unexpected: ${reason}`, {
+    cause: error,
+    hint: "this is a defect of guestboot; --debug shows where it happened",
+  });
+}

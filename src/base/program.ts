@@ -1,0 +1,57 @@
+/**
+ * Where the program itself lies and what it brings along: the same questions answered for the single executable, the
+ * bundle of the npm package, and a checkout run from its sources.
+ */
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** Set by the build; absent when run from the sources. */
+declare const GUESTBOOT_VERSION: string | undefined;
+
+/** How far above the running file the package's root may lie: `src/base/` is the deepest. */
+const LEVELS = 3;
+
+/** The package's root, or null where the executable was installed alone. */
+export function packageRoot(): string | null {
+  // In the single executable `import.meta.dirname` is the folder of the executable.
+  let folder = import.meta.dirname;
+  for (let level = 0; level < LEVELS; level++) {
+    if (fs.existsSync(path.join(folder, "package.json")) && fs.existsSync(path.join(folder, "distros"))) return folder;
+    folder = path.dirname(folder);
+  }
+  return null;
+}
+
+export function version(): string {
+  if (typeof GUESTBOOT_VERSION === "string") return GUESTBOOT_VERSION;
+  const root = packageRoot();
+  if (root === null) return "unknown";
+  const description: unknown = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+  const stated = typeof description === "object" && description !== null && "version" in description;
+  return stated && typeof description.version === "string" ? description.version : "unknown";
+}
+
+/** The checkout's own cache folder, or null outside a checkout (the npm package ships none). */
+export function checkoutCache(): string | null {
+  const root = packageRoot();
+  if (root === null) return null;
+  const folder = path.join(root, "cache");
+  return fs.existsSync(folder) ? folder : null;
+}
+
+/** The catalog's files, name and text: from inside the single executable, else from the package's `distros/`. */
+export async function catalogFiles(): Promise<{ name: string; text: string }[]> {
+  const sea = await import("node:sea");
+  if (sea.isSea()) {
+    const names = sea.getAssetKeys().filter((key) => key.startsWith("distros/"));
+    return names.map((name) => ({ name, text: sea.getAsset(name, "utf8") }));
+  }
+  const root = packageRoot();
+  if (root === null) return [];
+  const folder = path.join(root, "distros");
+  return fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith(".json") && name !== "schema.json")
+    .sort()
+    .map((name) => ({ name: `distros/${name}`, text: fs.readFileSync(path.join(folder, name), "utf8") }));
+}

@@ -1,0 +1,81 @@
+/**
+ * A start from disk as pygrub's options ask for it; shared by `pygrub` and `guestboot boot`.
+ */
+import { GuestbootError } from "../base/errors.ts";
+import type { Settings } from "../base/settings.ts";
+import { startFromDisk, type DiskStart } from "../pipeline/disk-start.ts";
+import type { ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
+import { openAnswerOutput } from "../toolstack/answer-output.ts";
+import { formatAnswer } from "../toolstack/format.ts";
+import { findUser } from "./find-user.ts";
+import type { PygrubBoot } from "./pygrub-options.ts";
+
+export interface DiskBootDefaults {
+  /** Where the boot files go unless an option or the settings say. */
+  readonly bootFolder: string;
+  /** The answer's form unless an option says. */
+  readonly format: OutputFormat;
+  /** Come after the entry's own arguments and before the options'. */
+  readonly extraArguments?: readonly ArgumentPiece[];
+}
+
+export async function bootFromDisk(options: PygrubBoot, settings: Settings, defaults: DiskBootDefaults): Promise<void> {
+  const warn = (line: string) => {
+    // With -q, standard error belongs to a failure's last words: the toolstack reads all of it.
+    if (options.menu) process.stderr.write(`warning: ${line}\n`);
+  };
+  for (const warning of settings.warnings) warn(warning);
+  if (options.listEntries || options.isConfig) {
+    await (await import("./list-entries.ts")).listEntries(options, defaults.format);
+    return;
+  }
+  const uid = options.runas ?? (options.domid === null ? null : domainUser(options.domid));
+  const bootFolder = options.notReally ? null : await bootFolderOf(options, settings, defaults);
+  using output = openAnswerOutput(options.output);
+  await startFromDisk({
+    disk: options.disk,
+    vm: options.vm,
+    offset: options.offset,
+    files: chosenFiles(options),
+    entry: options.entry?.kind === "entry" ? options.entry.wanted : null,
+    extraArguments: [...(defaults.extraArguments ?? []), ...givenArguments(options)],
+    uid,
+    maxFileSize: settings.maxFileSize,
+    bootFolder,
+    deliver(answer) {
+      output.write(formatAnswer(answer, options.outputFormat ?? defaults.format));
+      output.close();
+    },
+    warn,
+  });
+}
+
+async function bootFolderOf(options: PygrubBoot, settings: Settings, defaults: DiskBootDefaults): Promise<string> {
+  const { prepareBootDirectory } = await import("../store/boot-files.ts");
+  const given = options.outputDirectory;
+  const folder = given ?? settings.bootFolder ?? defaults.bootFolder;
+  prepareBootDirectory(folder, { make: given === null });
+  return folder;
+}
+
+function chosenFiles(options: PygrubBoot): DiskStart["files"] {
+  if (options.kernel !== null) return { kernel: options.kernel, ramdisk: options.ramdisk };
+  return options.entry?.kind === "files" ? options.entry : null;
+}
+
+/** The old xapi's come escaped for sxp; `--args` is anybody's and comes as it is meant. */
+function givenArguments(options: PygrubBoot): ArgumentPiece[] {
+  const fromXapi = [options.defaultArgs, options.extraArgs].filter((text) => text !== null);
+  return [...fromXapi.map((text) => ({ text, escaped: true })), { text: options.args, escaped: false }];
+}
+
+/** xenopsd's rule for a guest's own unprivileged user: the number of `qemu_base` and the domain's number. */
+function domainUser(domid: number): number {
+  const base = findUser("qemu_base");
+  if (base === null) {
+    throw new GuestbootError("CONFINEMENT_FAILED", `--domid=${domid}: this host has no user qemu_base`, {
+      hint: "give --runas=UID instead",
+    });
+  }
+  return base + domid;
+}

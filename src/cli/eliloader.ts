@@ -1,0 +1,57 @@
+/**
+ * `eliloader`: starts a round of a VM's installation, with the arguments and answers that xapi and xenopsd expect.
+ */
+import { asGuestbootError, GuestbootError } from "../base/errors.ts";
+import { readSettings } from "../base/settings.ts";
+import type { OutputFormat } from "../toolstack/answer.ts";
+import { formatFailure } from "../toolstack/format.ts";
+import { ELILOADER_USAGE, eliloaderFormat, readEliloaderOptions, type EliloaderBoot } from "./eliloader-options.ts";
+import { ELILOADER_BOOT_FOLDER } from "./folders.ts";
+import { installVm } from "./install-vm.ts";
+import { progressFor } from "./progress.ts";
+
+export async function runEliloader(argv: readonly string[]): Promise<number> {
+  let format: OutputFormat = "simple";
+  try {
+    const options = readEliloaderOptions(argv);
+    if (options.help) {
+      process.stdout.write(ELILOADER_USAGE);
+      return 0;
+    }
+    // Before the settings are read, so that their failure too comes in the form that the caller reads.
+    format = eliloaderFormat(options, null);
+    const settings = await readSettings(process.env);
+    format = eliloaderFormat(options, settings.eliloaderOutput);
+    await installVm({
+      vm: options.vm,
+      settings,
+      bootFolder: settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
+      makeBootFolder: true,
+      progress: progressFor(process.stderr, { quiet: options.quiet }),
+      format,
+      output: null,
+      givenArguments: givenArguments(options, format),
+      extraArguments: [],
+    });
+    return 0;
+  } catch (thrown) {
+    const error = asGuestbootError(thrown);
+    if (error.code === "USAGE") {
+      process.stderr.write(`${formatFailure(usageFailure(error), format, "eliloader")}${ELILOADER_USAGE}`);
+      return 2;
+    }
+    process.stderr.write(formatFailure(error, format, "eliloader"));
+    return 1;
+  }
+}
+
+/** The old xapi's arguments are escaped for sxp already; in the simple formats there is no escaping. */
+function givenArguments(options: EliloaderBoot, format: OutputFormat) {
+  return options.args.map(({ text }) => ({ text, escaped: format === "sxp" && options.fromOldXapi }));
+}
+
+function usageFailure(error: GuestbootError): GuestbootError {
+  return new GuestbootError("USAGE", error.message, {
+    hint: "a left-over PV_bootloader_args of the VM is the usual cause: set it to nothing",
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * `guestboot entries`: the boot entries of a disk or a folder, and the one that would boot.
+ */
+import type { BootEntry } from "../bootconfig/boot-config.ts";
+import { onlyOperand, readArguments, wants } from "./arguments.ts";
+import { bootConfigOf, type ShownConfig } from "./boot-config-of.ts";
+import { helpOf } from "./help.ts";
+import { printable } from "./printable.ts";
+import { printJson, reporting } from "./report.ts";
+
+export async function runEntries(argv: readonly string[]): Promise<number> {
+  const json = wants(argv, "--json");
+  return reporting("entries", { json }, () => {
+    const { values, positionals } = readArguments(argv, {
+      json: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+      debug: { type: "boolean" },
+    });
+    if (values.help === true) {
+      process.stdout.write(helpOf("entries"));
+      return;
+    }
+    const path = onlyOperand(positionals, "DISK");
+    const found = bootConfigOf({ path, offset: null, isConfig: false, uid: null });
+    if (json) printJson(asJson(found));
+    else printTable(found);
+  });
+}
+
+/** The shape that other programs rely on (DESIGN: "Shapes that other programs read"). */
+function asJson({ path, config, volume, filesystem }: ShownConfig) {
+  return {
+    config: { path, syntax: config.syntax, volume, filesystem },
+    default: config.default,
+    timeout: config.timeout,
+    entries: config.entries.map((entry) => ({
+      title: entry.title.toWellFormed(),
+      id: entry.id,
+      kernel: entry.kernel.path.toWellFormed(),
+      ramdisks: entry.ramdisks.map((ramdisk) => ramdisk.path.toWellFormed()),
+      arguments: entry.arguments.toWellFormed(),
+    })),
+  };
+}
+
+function printTable({ path, config, volume, filesystem }: ShownConfig): void {
+  const lines = [`${path} (${config.syntax}) on ${volume}${filesystem === null ? "" : `, ${filesystem}`}`];
+  config.entries.forEach((entry, index) => lines.push(...describe(entry, index, index === config.default)));
+  lines.push("", "* boots by default");
+  for (const note of config.notes) process.stderr.write(`note: ${printable(note)}\n`);
+  process.stdout.write(`${lines.map(printable).join("\n")}\n`);
+}
+
+function describe(entry: BootEntry, index: number, isDefault: boolean): string[] {
+  return [
+    `${isDefault ? "*" : " "} ${index}  ${entry.title}`,
+    `       kernel     ${entry.kernel.path}`,
+    ...entry.ramdisks.map((ramdisk) => `       ramdisk    ${ramdisk.path}`),
+    `       arguments  ${entry.arguments}`,
+  ];
+}

@@ -1,0 +1,99 @@
+/**
+ * The words of `--help`, a text a command.
+ */
+
+const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly text: string }>> = {
+  boot: {
+    summary: "start a VM: what its record asks for, or its disk",
+    text: `guestboot boot [--vm ID] [options] DISK
+
+What a VM's record asks for: a round of its installation, or a boot from its own disk. Without --vm: the disk.
+The loader for xl guests (bootloader="guestboot"); libxl's arguments are accepted, with or without the word boot.
+
+  --vm=ID                the VM: its uuid or name
+  --args=TEXT            added at the end of the kernel command line
+  --entry=N|TITLE        boot this entry of the disk's boot config
+  --kernel=P --ramdisk=P boot these files of the guest; its boot config is not read
+  --offset=BYTES         where the disk's filesystem starts
+  --output=PATH          where the answer goes (- is standard output, the default)
+  --output-format=F      sxp, simple (the default) or simple0
+  --output-directory=DIR where kernel and ramdisk go
+  --runas=UID            become this user before the guest's bytes are read
+  -n, --not-really       only say what would boot
+  -l, --list-entries     only list the entries of the disk
+  -q, --quiet            say nothing but a failure`,
+  },
+  resolve: {
+    summary: "which kernel, initrds and arguments an installation needs",
+    text: `guestboot resolve REPOSITORY --release R [--distro F] [--arch A] [--flavour xen|generic] [--json]
+
+Looks into a distribution's repository and prints which kernel, initrds and arguments its installation takes.
+
+  --distro F     the family (default: debianlike; debian means the same)
+  --release R    suite or codename: bookworm
+  --arch A       amd64 (the default), i386
+  --flavour F    xen: the tree's own Xen kernel; generic: a kernel that boots as a Xen guest by itself
+  --json         machine-readable`,
+  },
+  fetch: {
+    summary: "download an installation's kernel and initrds into a folder",
+    text: `guestboot fetch REPOSITORY --release R [--distro F] [--arch A] [--flavour xen|generic] --output DIR [--json]
+
+Resolves as \`guestboot resolve\` does, downloads through the cache, and puts the files into DIR.
+
+  --output DIR   an existing folder
+  --quiet        no progress`,
+  },
+  entries: {
+    summary: "the boot entries of a disk, and the one that would boot",
+    text: `guestboot entries DISK|FOLDER [--json]
+
+Lists the entries of a guest's boot config. A folder stands for the root of a guest's filesystem.`,
+  },
+  cache: {
+    summary: "what the cache holds",
+    text: `guestboot cache list [--json]
+
+Lists the cached files: size, when they were last checked against their server, SHA-256, address.`,
+  },
+  vm: {
+    summary: "a VM's boot state, and restarting its installation",
+    text: `guestboot vm show ID [--json]
+guestboot vm reinstall ID [--distro F]
+
+show        what the VM's record says, and what its next start does
+reinstall   make the next start begin the installation again (--distro where the record no longer tells the family)`,
+  },
+};
+
+const OVERVIEW = `guestboot: boots Xen guests, from a distribution's repository to install them, then from their own disks.
+
+guestboot COMMAND [options]
+
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`)
+  .join("\n")}
+
+guestboot COMMAND --help says more. Called as pygrub or eliloader, it takes their arguments.
+Exit status: 0 done, 1 failed, 2 wrong usage.
+`;
+
+export function helpOf(command: string): string {
+  const known = COMMANDS[command];
+  return known === undefined ? OVERVIEW : `${known.text}\n`;
+}
+
+/** @param topic a command, anything else for the overview; null: called without arguments, which is wrong usage */
+export function runHelp(topic: string | null): number {
+  if (topic === null) {
+    process.stderr.write(OVERVIEW);
+    return 2;
+  }
+  process.stdout.write(helpOf(topic));
+  return 0;
+}
+
+export function unknownCommand(word: string): number {
+  process.stderr.write(`guestboot: there is no command "${word}"\n\n${OVERVIEW}`);
+  return 2;
+}

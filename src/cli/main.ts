@@ -1,0 +1,57 @@
+/**
+ * The program under its three names. Nothing is decided here but which command's file is loaded: each is loaded only
+ * when it is asked for, since starting is most of what a boot loader does.
+ */
+import * as path from "node:path";
+import { version } from "../base/program.ts";
+
+// Not a top-level await: the single executable's main script is CommonJS.
+void run(programName(), process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});
+
+/** The name we were called by: a link called `pygrub` or `eliloader`, or our own. */
+function programName(): string {
+  return path.basename(process.argv0);
+}
+
+async function run(program: string, argv: readonly string[]): Promise<number> {
+  switch (program) {
+    case "pygrub":
+      return (await import("./pygrub.ts")).runPygrub(argv);
+    case "eliloader":
+      return (await import("./eliloader.ts")).runEliloader(argv);
+    default:
+      return runGuestboot(argv);
+  }
+}
+
+async function runGuestboot(argv: readonly string[]): Promise<number> {
+  const [first, ...rest] = argv;
+  switch (first) {
+    case "--version":
+      process.stdout.write(`guestboot ${version()}\n`);
+      return 0;
+    case undefined:
+    case "help":
+    case "-h":
+    case "--help":
+      return (await import("./help.ts")).runHelp(first === undefined ? null : (rest[0] ?? "guestboot"));
+    case "boot":
+      return (await import("./boot.ts")).runBoot(rest);
+    case "resolve":
+      return (await import("./resolve.ts")).runResolve(rest);
+    case "fetch":
+      return (await import("./fetch.ts")).runFetch(rest);
+    case "entries":
+      return (await import("./entries.ts")).runEntries(rest);
+    case "cache":
+      return (await import("./cache.ts")).runCache(rest);
+    case "vm":
+      return (await import("./vm.ts")).runVm(rest);
+    default:
+      // libxl sends no command word: options first mean a loader.
+      if (first.startsWith("-")) return (await import("./boot.ts")).runBoot(argv);
+      return (await import("./help.ts")).unknownCommand(first);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * `guestboot resolve`: which kernel, initrds and arguments an installation from a repository takes.
+ */
+import { resolveCandidate } from "../distro/resolve.ts";
+import { parseLocation } from "../repository/location.ts";
+import { openRepository } from "../repository/open.ts";
+import { onlyOperand, readArguments, wants } from "./arguments.ts";
+import { helpOf } from "./help.ts";
+import { candidatesOf, resolvedJson, TARGET_OPTIONS, type FileJson, type ResolvedJson } from "./installer-target.ts";
+import { formatBytes } from "./progress.ts";
+import { printJson, reporting } from "./report.ts";
+
+export async function runResolve(argv: readonly string[]): Promise<number> {
+  const json = wants(argv, "--json");
+  return reporting("resolve", { json }, async () => {
+    const { values, positionals } = readArguments(argv, TARGET_OPTIONS);
+    if (values.help === true) {
+      process.stdout.write(helpOf("resolve"));
+      return;
+    }
+    const location = parseLocation(onlyOperand(positionals, "REPOSITORY"));
+    const candidates = await candidatesOf(values);
+    await using repository = await openRepository(location, {});
+    const found = await resolveCandidate(candidates, repository.address, async (path): Promise<FileJson | null> => {
+      const facts = await repository.look(path);
+      return facts === null ? null : { url: repository.addressOf(path), path, digest: null, size: facts.size };
+    });
+    const resolved = resolvedJson(found.candidate, found.kernel, found.ramdisks);
+    if (json) printJson(resolved);
+    else printResolved(resolved);
+  });
+}
+
+function printResolved(resolved: ResolvedJson): void {
+  const file = ({ url, size }: FileJson) => `${url}${size === null ? "" : ` (${formatBytes(size)})`}`;
+  const rows: [string, string][] = [
+    ["family", `${resolved.family} ${resolved.release} ${resolved.arch}`],
+    ["layout", `${resolved.layout} (${resolved.flavour} kernel)`],
+    ["kernel", file(resolved.kernel)],
+    ...resolved.ramdisks.map((ramdisk): [string, string] => ["ramdisk", file(ramdisk)]),
+    ["arguments", resolved.arguments === "" ? "(none)" : resolved.arguments],
+    ["trust", resolved.trust],
+  ];
+  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(10)} ${value}\n`);
+}

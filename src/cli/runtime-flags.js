@@ -1,0 +1,14 @@
+/**
+ * How guestboot wants its runtime started: the permission model on, everything granted, so that the program can give
+ * rights up for good once it has opened what it needs. Plain JavaScript, since the launcher reads it on any Node.
+ */
+export const RUNTIME_FLAGS = [
+  "--permission",
+  "--allow-fs-read=*",
+  "--allow-fs-write=*",
+  "--allow-net",
+  "--allow-child-process",
+  "--allow-worker",
+  "--disable-warning=SecurityWarning",
+  "--disable-warning=ExperimentalWarning",
+];

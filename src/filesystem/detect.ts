@@ -1,0 +1,46 @@
+/**
+ * Which filesystem a volume holds; and the names of those that we recognise but cannot read, for the admin.
+ */
+import type { ByteSource } from "../base/byte-source.ts";
+import { GuestbootError } from "../base/errors.ts";
+import { openExt } from "./ext/ext-driver.ts";
+import { hasExtMagic } from "./ext/superblock.ts";
+import type { GuestFilesystem } from "./filesystem.ts";
+import { guestFilesystem } from "./guest-filesystem.ts";
+
+/** What else a volume may hold: the bytes that its format has at an offset. The first that fits is told. */
+const SIGNATURES: readonly { readonly what: string; readonly offset: number; readonly bytes: string }[] = [
+  { what: "an XFS filesystem", offset: 0, bytes: "XFSB" },
+  { what: "a btrfs filesystem", offset: 0x10040, bytes: "_BHRfS_M" },
+  { what: "a ReiserFS filesystem", offset: 0x10034, bytes: "ReIsEr" },
+  { what: "an ISO 9660 filesystem", offset: 0x8001, bytes: "CD001" },
+  { what: "a squashfs filesystem", offset: 0, bytes: "hsqs" },
+  { what: "an encrypted volume (LUKS)", offset: 0, bytes: "LUKS\xba\xbe" },
+  ...[0, 512, 1024, 1536].map((offset) => ({ what: "an LVM physical volume", offset, bytes: "LABELONE" })),
+  ...[0, 4096].map((offset) => ({ what: "a member of a Linux RAID", offset, bytes: "\xfc\x4e\x2b\xa9" })),
+  { what: "Linux swap space", offset: 4086, bytes: "SWAPSPACE2" },
+  { what: "a partition table (GPT)", offset: 512, bytes: "EFI PART" },
+  { what: "an NTFS filesystem", offset: 3, bytes: "NTFS    " },
+  { what: "a FAT filesystem", offset: 0x36, bytes: "FAT" },
+  { what: "a FAT filesystem", offset: 0x52, bytes: "FAT32" },
+];
+
+const LOOKED_AT = 4096;
+
+/** @throws NO_FILESYSTEM saying what is there instead; FEATURE_UNSUPPORTED, FILESYSTEM_DAMAGED */
+export function openFilesystem(source: ByteSource): GuestFilesystem {
+  if (hasExtMagic(source)) return guestFilesystem(openExt(source));
+  throw new GuestbootError("NO_FILESYSTEM", describe(source));
+}
+
+function describe(source: ByteSource): string {
+  const known = SIGNATURES.find(({ offset, bytes }) => holds(source, offset, bytes));
+  if (known !== undefined) return `${known.what}, which cannot be read yet`;
+  const head = source.read(0, Math.min(LOOKED_AT, source.size));
+  return head.every((byte) => byte === 0) ? "empty (it begins with zeros)" : "no filesystem that is known";
+}
+
+function holds(source: ByteSource, offset: number, bytes: string): boolean {
+  if (offset + bytes.length > source.size) return false;
+  return Buffer.from(bytes, "latin1").equals(source.read(offset, bytes.length));
+}

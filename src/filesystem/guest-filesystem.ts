@@ -1,0 +1,77 @@
+/**
+ * Paths inside a guest: walked component by component over any driver. Links are followed as the guest's own kernel
+ * would, with the guest's root as the root, so that no path leaves it.
+ */
+import { GuestbootError } from "../base/errors.ts";
+import type { FilesystemDriver, FilesystemNode, GuestFilesystem } from "./filesystem.ts";
+
+/** Linux follows at most that many links on one path (path_resolution(7)). */
+const MAX_LINKS = 40;
+const MAX_PATH_LENGTH = 4096;
+
+type Walked =
+  { readonly found: true; readonly node: FilesystemNode } | { readonly found: false; readonly reason: string };
+
+export function guestFilesystem(driver: FilesystemDriver): GuestFilesystem {
+  const get = (path: string): FilesystemNode => {
+    const walked = walk(driver, path);
+    if (walked.found) return walked.node;
+    throw new GuestbootError("FILE_MISSING", `${path} does not exist in the guest: ${walked.reason}`);
+  };
+  return {
+    type: driver.type,
+    uuid: driver.uuid,
+    label: driver.label,
+    notes: driver.notes,
+    find(path) {
+      const walked = walk(driver, path);
+      return walked.found ? walked.node : null;
+    },
+    open(path) {
+      const node = get(path);
+      if (node.kind !== "file") throw notA("file", path, node);
+      return driver.content(node);
+    },
+    list(path) {
+      const node = get(path);
+      if (node.kind !== "directory") throw notA("folder", path, node);
+      return driver.list(node);
+    },
+  };
+}
+
+function walk(driver: FilesystemDriver, path: string): Walked {
+  if (path.length > MAX_PATH_LENGTH) return { found: false, reason: "no path is that long" };
+  /** Components still to go, the next one last. */
+  const ahead = path.split("/").reverse();
+  const way = [driver.root];
+  let links = 0;
+  for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
+    const here = way.at(-1) ?? driver.root;
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      if (way.length > 1) way.pop();
+      continue;
+    }
+    if (here.kind !== "directory") return { found: false, reason: `"${name}" is looked for in what is no folder` };
+    const child = driver.lookup(here, name);
+    if (child === null) return { found: false, reason: `"${name}" is not there` };
+    if (child.kind !== "symlink") {
+      way.push(child);
+      continue;
+    }
+    links += 1;
+    if (links > MAX_LINKS) {
+      throw new GuestbootError("LINK_LOOP", `${path}: more than ${MAX_LINKS} symbolic links on the way`);
+    }
+    const target = driver.readLink(child);
+    if (target.startsWith("/")) way.length = 1;
+    ahead.push(...target.split("/").reverse());
+  }
+  return { found: true, node: way.at(-1) ?? driver.root };
+}
+
+function notA(wanted: "file" | "folder", path: string, node: FilesystemNode): GuestbootError {
+  const is = { file: "a file", directory: "a folder", symlink: "a symbolic link", other: "a special file" }[node.kind];
+  return new GuestbootError("NOT_A_FILE", `${path} in the guest is ${is}, not a ${wanted}`);
+}

@@ -1,0 +1,105 @@
+/**
+ * The story of a start from the guest's own disk: everything that needs rights is opened, the rights are given up,
+ * and only then the first byte of the guest is looked at. What follows goes through the open descriptors alone.
+ */
+import type { ByteSource } from "../base/byte-source.ts";
+import { openDisk, type OpenDisk } from "../disk/open-disk.ts";
+import { readVolumes } from "../disk/volumes.ts";
+import type { BootFiles } from "../store/boot-files.ts";
+import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
+import { confine } from "./confine.ts";
+import { copyOut } from "./copy-out.ts";
+import { findBoot, findFiles, placesOf } from "./find-boot.ts";
+
+export interface DiskStart {
+  readonly disk: string;
+  /** The VM that starts, where the toolstack told us; for the words of a failure. */
+  readonly vm: string | null;
+  /** Where the filesystem starts, in bytes, when the caller knows it better than the partition table; or null. */
+  readonly offset: number | null;
+  /** The caller's own choice of files inside the guest; else the boot config is read. */
+  readonly files: { readonly kernel: string; readonly ramdisk: string | null } | null;
+  /** `--entry`: an index or a title, or null. */
+  readonly entry: string | null;
+  /** Come after the entry's own arguments. */
+  readonly extraArguments: readonly ArgumentPiece[];
+  /** The user to become before parsing, or null. */
+  readonly uid: number | null;
+  /** Bytes that a kernel or ramdisk may have at most. */
+  readonly maxFileSize: number;
+  /** The folder that the boot files go to; null when nothing is to be copied and only said what would boot. */
+  readonly bootFolder: string | null;
+  /** Writes the answer to the toolstack. */
+  deliver(answer: Answer): void;
+  warn(line: string): void;
+}
+
+/** @throws GuestbootError; no file is left behind then */
+export async function startFromDisk(start: DiskStart): Promise<void> {
+  using disk = openDisk(start.disk);
+  if (start.bootFolder === null) {
+    confine({ uid: start.uid });
+    const chosen = choose(start, disk);
+    const [ramdisk] = chosen.ramdiskPaths;
+    start.deliver({
+      kernel: `<kernel:${chosen.kernelPath}>`,
+      ramdisk: ramdisk === undefined ? null : `<ramdisk:${ramdisk}>`,
+      arguments: chosen.arguments,
+    });
+    return;
+  }
+  // Loaded here: a start that copies nothing has no use for it.
+  const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
+  await using files = ownBootFiles(start.bootFolder);
+  extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
+}
+
+function extract(start: DiskStart, disk: OpenDisk, files: BootFiles, kernelFd: number, ramdiskFd: number): void {
+  confine({ uid: start.uid });
+  const chosen = choose(start, disk);
+  const { maxFileSize: maxSize } = start;
+  copyOut([chosen.kernel], { fd: kernelFd, path: files.kernel, role: "kernel", maxSize });
+  const hasRamdisk = chosen.ramdisks.length > 0;
+  if (hasRamdisk) copyOut(chosen.ramdisks, { fd: ramdiskFd, path: files.ramdisk, role: "ramdisk", maxSize });
+  start.deliver({
+    kernel: files.kernel,
+    ramdisk: hasRamdisk ? files.ramdisk : null,
+    arguments: chosen.arguments,
+  });
+  files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
+}
+
+interface Chosen {
+  readonly kernel: ByteSource;
+  readonly kernelPath: string;
+  readonly ramdisks: readonly ByteSource[];
+  readonly ramdiskPaths: readonly string[];
+  readonly arguments: readonly ArgumentPiece[];
+}
+
+function choose(start: DiskStart, disk: OpenDisk): Chosen {
+  const table = readVolumes(disk.source, {
+    sectorSize: disk.sectorSize,
+    ...(start.offset === null ? {} : { offset: start.offset }),
+  });
+  const search = { disk: start.disk, vm: start.vm, places: placesOf(table), notes: table.notes };
+  if (start.files !== null) {
+    const { kernel, ramdisk } = start.files;
+    const found = findFiles(search, kernel, ramdisk);
+    return {
+      ...found,
+      kernelPath: kernel,
+      ramdiskPaths: ramdisk === null ? [] : [ramdisk],
+      arguments: start.extraArguments,
+    };
+  }
+  const found = findBoot(search, start.entry);
+  for (const warning of found.warnings) start.warn(warning);
+  return {
+    kernel: found.kernel,
+    kernelPath: found.entry.kernel.path,
+    ramdisks: found.ramdisks,
+    ramdiskPaths: found.entry.ramdisks.map((ramdisk) => ramdisk.path),
+    arguments: [{ text: found.entry.arguments, escaped: false }, ...start.extraArguments],
+  };
+}

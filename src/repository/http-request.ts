@@ -1,0 +1,163 @@
+/**
+ * One file asked of a web server: redirects followed, what is safe to ask again asked again.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import type { Dispatcher } from "undici";
+import request from "undici/lib/api/api-request.js";
+import { GuestbootError } from "../base/errors.ts";
+import type { Progress } from "../base/progress.ts";
+import { isTransient, refused, unreachable, type Timeouts } from "./http-errors.ts";
+
+/** How patient we are. Times in milliseconds. */
+export interface RequestLimits extends Timeouts {
+  readonly maxRedirects: number;
+  /** The pauses between the tries of one request; one more try than pauses. */
+  readonly retryWaits: readonly number[];
+  /** The longest pause that a server's `Retry-After` may ask for; asked for more, the request fails at once. */
+  readonly maxRetryAfter: number;
+}
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD";
+  /** Without user and password. */
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent to `url`'s own origin only. */
+  readonly authorization: string | null;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface HttpResponse {
+  /** Where the answer came from, after redirects. */
+  readonly url: string;
+  readonly status: number;
+  readonly credentialsSent: boolean;
+  /** The header, its first value where it came twice; null when it did not come. */
+  header(name: string): string | null;
+  readonly body: Dispatcher.ResponseData["body"];
+}
+
+/**
+ * Sends the request and follows redirects.
+ * @throws REPOSITORY_UNREACHABLE, REDIRECT_REFUSED; REPOSITORY_REFUSED when the server wants to be left alone
+ */
+export async function sendRequest(
+  dispatcher: Dispatcher,
+  asked: HttpRequest,
+  limits: RequestLimits,
+  progress: Progress,
+): Promise<HttpResponse> {
+  let url = asked.url;
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await sendWithRetries(dispatcher, { ...asked, url }, asked.url.origin, limits, progress);
+    if (![301, 302, 303, 307, 308].includes(response.status)) return response;
+    discard(response);
+    if (redirects === limits.maxRedirects) {
+      throw new GuestbootError("REDIRECT_REFUSED", `${asked.url.href}: more than ${limits.maxRedirects} redirects`, {
+        hint: `the last one was to ${url.href}; the server probably sends the request in a circle`,
+      });
+    }
+    url = redirectTarget(url, response.header("location"));
+  }
+}
+
+/** Lets the rest of an answer go, so that its connection can be used again where little is left, or is closed. */
+export function discard(response: HttpResponse): void {
+  response.body.dump({ limit: 16_384 }).catch(() => undefined);
+}
+
+function redirectTarget(from: URL, location: string | null): URL {
+  const target = location === null ? null : URL.parse(location, from);
+  if (target === null || (target.protocol !== "http:" && target.protocol !== "https:")) {
+    throw new GuestbootError("REDIRECT_REFUSED", `${from.href}: redirected to something that is no http address`);
+  }
+  // Nobody may put words into our mouth, and a password must not reach a message.
+  target.username = "";
+  target.password = "";
+  target.hash = "";
+  if (from.protocol === "https:" && target.protocol === "http:") {
+    throw new GuestbootError(
+      "REDIRECT_REFUSED",
+      `${from.href}: redirected to ${target.href}, which would give up the protection of https`,
+      { hint: "use another mirror or, if this one is trusted without https, its http:// address" },
+    );
+  }
+  return target;
+}
+
+async function sendWithRetries(
+  dispatcher: Dispatcher,
+  asked: HttpRequest,
+  home: string,
+  limits: RequestLimits,
+  progress: Progress,
+): Promise<HttpResponse> {
+  for (let tries = 1; ; tries += 1) {
+    let pause = limits.retryWaits[tries - 1];
+    let trouble: string;
+    try {
+      const response = await send(dispatcher, asked, home, limits);
+      if (pause === undefined || ![429, 500, 502, 503, 504].includes(response.status)) return response;
+      pause = Math.max(pause, retryAfter(response));
+      trouble = `the server answered ${response.status}`;
+      discard(response);
+      if (pause > limits.maxRetryAfter) throw leftAlone(asked.url, response, pause);
+    } catch (error) {
+      asked.signal?.throwIfAborted();
+      if (error instanceof GuestbootError) throw error;
+      const failure = unreachable(asked.url.href, error, tries, limits);
+      if (pause === undefined || !isTransient(error)) throw failure;
+      trouble = failure.message.slice(asked.url.href.length + 2);
+    }
+    progress.say(`${asked.url.href}: ${trouble}; trying again`);
+    await wait(pause, undefined, asked.signal === undefined ? {} : { signal: asked.signal }).catch(() => undefined);
+    asked.signal?.throwIfAborted();
+  }
+}
+
+async function send(
+  dispatcher: Dispatcher,
+  asked: HttpRequest,
+  home: string,
+  limits: RequestLimits,
+): Promise<HttpResponse> {
+  const { url, method, signal } = asked;
+  const authorization = url.origin === home ? asked.authorization : null;
+  const { statusCode, headers, body } = await request.call(dispatcher, {
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method,
+    headers: { ...asked.headers, ...(authorization === null ? {} : { authorization }) },
+    headersTimeout: limits.headersTimeout,
+    bodyTimeout: limits.bodyTimeout,
+    signal: signal ?? null,
+  });
+  // A body that fails before anybody reads it must not end the process.
+  body.on("error", () => undefined);
+  return {
+    url: url.href,
+    status: statusCode,
+    credentialsSent: authorization !== null,
+    header(name) {
+      const value = headers[name];
+      return (Array.isArray(value) ? value[0] : value) ?? null;
+    },
+    body,
+  };
+}
+
+/** Milliseconds that the server asks us to wait (RFC 9110, section 10.2.3: seconds or a date), 0 when it does not. */
+function retryAfter(response: HttpResponse): number {
+  const value = response.header("retry-after")?.trim() ?? "";
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? 0 : Math.max(0, date - Date.now());
+}
+
+function leftAlone(url: URL, response: HttpResponse, pause: number): GuestbootError {
+  const failure = refused(url.href, response.status, false, false);
+  const seconds = Math.ceil(pause / 1000);
+  return new GuestbootError(failure.code, `${failure.message} and wants to be left alone for ${seconds} seconds`, {
+    hint: failure.hint,
+  });
+}

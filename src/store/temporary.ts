@@ -1,0 +1,86 @@
+/**
+ * Files that are not finished yet. Each has a name that says who writes it, so that what a killed process has left is
+ * known as such and removed by the next one that writes.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync, fsync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+/** Milliseconds. No download takes that long; what is older is removed even where its writer cannot be asked. */
+const STALE_AFTER = 24 * 3600 * 1000;
+
+export interface TemporaryFile extends Disposable {
+  readonly path: string;
+  readonly fd: number;
+  write(bytes: Uint8Array): void;
+  /** Waits until the bytes are on the disk, so that a power failure cannot leave a name without its content. */
+  sync(): Promise<void>;
+  /** The file is now somebody else's: it is not removed any more. */
+  keep(): void;
+}
+
+/** A new file of our own in `folder`, which is made when missing. It is removed at the end unless it was kept. */
+export function makeTemporary(folder: string): TemporaryFile {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const name = [encodeURIComponent(hostname()), process.pid, randomBytes(8).toString("hex")].join("~");
+  const path = join(folder, name);
+  const fd = openSync(path, "wx", 0o600);
+  let kept = false;
+  return {
+    path,
+    fd,
+    write(bytes) {
+      // A disk that is nearly full takes a part first and fails at the next call only.
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+    },
+    sync: () =>
+      new Promise((resolve, reject) => {
+        fsync(fd, (error) => {
+          if (error === null) resolve();
+          else reject(error);
+        });
+      }),
+    keep() {
+      kept = true;
+    },
+    [Symbol.dispose]() {
+      closeSync(fd);
+      if (!kept) removeIfThere(path);
+    },
+  };
+}
+
+/** Removes what dead processes have left in `folder`. */
+export function sweepTemporaries(folder: string): void {
+  const host = encodeURIComponent(hostname());
+  for (const name of readdirSync(folder)) {
+    const [owner, pid] = name.split("~");
+    const path = join(folder, name);
+    if ((owner === host && !isAlive(Number(pid))) || isOlderThan(path, STALE_AFTER)) removeIfThere(path);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, under another user.
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}
+
+function isOlderThan(path: string, age: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && Date.now() - found.mtimeMs > age;
+}
+
+export function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Somebody else has removed it, or we may not: it is no content either way.
+  }
+}

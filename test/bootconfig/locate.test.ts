@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { GuestbootError } from "../../src/base/errors.ts";
+import { locateBootConfig, parseConfigFile } from "../../src/bootconfig/locate.ts";
+import { folderFilesystem } from "./folder-filesystem.ts";
+
+const menu = (kernel: string): string => `title x\nkernel ${kernel}\n`;
+
+function failureOf(run: () => unknown): GuestbootError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof GuestbootError) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+describe("locating a boot config", () => {
+  test.for(["/boot/grub/menu.lst", "/boot/grub/grub.conf", "/grub/menu.lst", "/grub/grub.conf"])(
+    "%s is found",
+    (path) => {
+      const located = locateBootConfig(folderFilesystem({ [path]: menu("/k") }));
+      expect(located.path).toBe(path);
+      expect(located.config.entries[0]?.kernel.path).toBe("/k");
+    },
+  );
+
+  test("the first place wins", () => {
+    const files = { "/grub/grub.conf": menu("/4"), "/boot/grub/grub.conf": menu("/2"), "/grub/menu.lst": menu("/3") };
+    expect(locateBootConfig(folderFilesystem(files)).path).toBe("/boot/grub/grub.conf");
+  });
+
+  test("a grub.cfg beside a menu.lst is passed over with a note", () => {
+    const files = { "/boot/grub/grub.cfg": "menuentry x { }", "/boot/grub/menu.lst": menu("/k") };
+    const { path, config } = locateBootConfig(folderFilesystem(files));
+    expect(path).toBe("/boot/grub/menu.lst");
+    expect(config.notes).toContain("/boot/grub/grub.cfg (GRUB 2) is there too, but cannot be read yet: passed over");
+  });
+
+  test("a config that boots nothing gives way to the next place, with a note", () => {
+    const files = { "/boot/grub/menu.lst": "", "/boot/grub/grub.conf": menu("/k") };
+    const { path, config } = locateBootConfig(folderFilesystem(files));
+    expect(path).toBe("/boot/grub/grub.conf");
+    expect(config.notes[0]).toContain("/boot/grub/menu.lst: the boot config cannot be booted");
+  });
+
+  test("a config that boots nothing is named in the error, with its reason", () => {
+    const files = { "/boot/grub/menu.lst": "title Windows\nchainloader +1\n" };
+    const error = failureOf(() => locateBootConfig(folderFilesystem(files)));
+    expect(error.code).toBe("NO_BOOT_ENTRY");
+    expect(error.message).toMatch(/^\/boot\/grub\/menu\.lst: .*"Windows": it starts another boot loader/);
+    expect(error.hint).toContain("--kernel=");
+  });
+
+  test("default saved reads the file default in the config's folder, and only then", () => {
+    const config = "default saved\ntitle a\nkernel /a\ntitle b\nkernel /b\n";
+    const saved = folderFilesystem({ "/grub/menu.lst": config, "/grub/default": "1\n#\n#\n" });
+    expect(locateBootConfig(saved).config.default).toBe(1);
+    const fixed = folderFilesystem({ "/grub/menu.lst": menu("/k"), "/grub/default": "1\n" });
+    locateBootConfig(fixed);
+    expect(fixed.opened).toEqual(["/grub/menu.lst"]);
+  });
+
+  test("the places of syntaxes that cannot be read yet are named when nothing else is there", () => {
+    const files = { "/boot/grub2/grub.cfg": "", "/extlinux.conf": "", "/boot/loader/entries": null };
+    const error = failureOf(() => locateBootConfig(folderFilesystem(files)));
+    expect(error.code).toBe("NO_BOOT_CONFIG");
+    expect(error.message).toContain("/boot/grub2/grub.cfg (GRUB 2), /extlinux.conf (syslinux), /boot/loader/entries (");
+  });
+
+  test("an empty guest gets the list of the places and what to do about an unfinished installation", () => {
+    const error = failureOf(() => locateBootConfig(folderFilesystem({})));
+    expect(error.code).toBe("NO_BOOT_CONFIG");
+    expect(error.message).toContain("/boot/grub/menu.lst, /boot/grub/grub.conf, /grub/menu.lst, /grub/grub.conf");
+    expect(error.hint).toContain("guestboot vm reinstall");
+  });
+
+  test("a folder by the name of a config is no config", () => {
+    expect(failureOf(() => locateBootConfig(folderFilesystem({ "/boot/grub/menu.lst": null }))).code).toBe(
+      "NO_BOOT_CONFIG",
+    );
+  });
+
+  test("symbolic links in a circle do not keep the next place from being read", () => {
+    const filesystem = folderFilesystem({ "/boot/grub/menu.lst": menu("/k") }, ["/boot/grub/grub.cfg"]);
+    expect(locateBootConfig(filesystem).path).toBe("/boot/grub/menu.lst");
+  });
+
+  test("a config over 1 MiB is refused before it is read", () => {
+    const files = { "/boot/grub/menu.lst": "#".repeat((1 << 20) + 1) };
+    const error = failureOf(() => locateBootConfig(folderFilesystem(files)));
+    expect(error.code).toBe("FILE_TOO_LARGE");
+    expect(error.message).toContain("/boot/grub/menu.lst");
+  });
+
+  test("a byte that is not UTF-8 is kept", () => {
+    const files = { "/boot/grub/menu.lst": Buffer.from("title x\nkernel /k a=\xe9\n", "latin1") };
+    expect(locateBootConfig(folderFilesystem(files)).config.entries[0]?.arguments).toBe("a=\udce9");
+  });
+});
+
+describe("a config file by itself", () => {
+  test.for(["menu.lst", "/tmp/grub.conf", "whatever"])("%s is read as GRUB legacy", (path) => {
+    expect(parseConfigFile(path, menu("/k")).syntax).toBe("grub-legacy");
+  });
+  test.for(["/boot/grub2/grub.cfg", "isolinux.cfg", "extlinux.conf", "/boot/loader/entries/a.conf"])(
+    "%s says that it cannot be read yet",
+    (path) => {
+      const error = failureOf(() => parseConfigFile(path, ""));
+      expect(error.code).toBe("NO_BOOT_CONFIG");
+      expect(error.message).toContain(path);
+    },
+  );
+  test("its errors name it", () => {
+    expect(failureOf(() => parseConfigFile("/tmp/menu.lst", "")).message).toContain("/tmp/menu.lst");
+  });
+});

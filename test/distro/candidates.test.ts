@@ -1,0 +1,109 @@
+import * as fs from "node:fs";
+import { describe, expect, it } from "vitest";
+import { catalogFiles } from "../../src/base/program.ts";
+import { candidatesFor } from "../../src/distro/candidates.ts";
+import { findFamily, parseFamily } from "../../src/distro/catalog.ts";
+import { resolveCandidate } from "../../src/distro/resolve.ts";
+
+const catalog = (await catalogFiles()).map(({ name, text }) => parseFamily(name, text));
+const debian = findFamily(catalog, "debianlike");
+const IMAGES = "dists/bookworm/main/installer-amd64/current/images/netboot";
+
+describe("the catalog", () => {
+  it("finds a family by its alias", () => {
+    expect(findFamily(catalog, "debian").family).toBe("debianlike");
+  });
+
+  it("names those it knows when asked for another", () => {
+    expect(() => findFamily(catalog, "gentoo")).toThrow(/"gentoo" is not known \(known: .*debianlike/);
+  });
+
+  it("says which file and field is wrong", () => {
+    expect(() => parseFamily("distros/x.json", "{")).toThrow(/distros\/x\.json: not JSON/);
+    expect(() => parseFamily("distros/x.json", '{"family":"x"}')).toThrow(/distros\/x\.json: arches/);
+  });
+
+  it("has a JSON schema that names the same fields as the program reads", () => {
+    const schema = JSON.parse(fs.readFileSync(new URL("../../distros/schema.json", import.meta.url), "utf8")) as {
+      properties: Record<string, unknown>;
+      required: string[];
+    };
+    const layouts = [{ name: "l", flavour: "xen", kernel: "k", ramdisks: ["r"] }];
+    const all = { $schema: "s", family: "f", aliases: [], arches: {}, rounds: 1, layouts, releases: [] };
+    expect(parseFamily("x", JSON.stringify(all)).family).toBe("f");
+    expect(Object.keys(schema.properties).sort()).toEqual(Object.keys(all).sort());
+    for (const field of schema.required) {
+      const { [field as keyof typeof all]: _gone, ...without } = all;
+      expect(() => parseFamily("x", JSON.stringify(without))).toThrow(`x: ${field}`);
+    }
+  });
+});
+
+describe("candidates", () => {
+  it("prefer Debian's Xen images, then the generic ones", () => {
+    const found = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: null });
+    expect(found.map((each) => each.kernel)).toEqual([
+      `${IMAGES}/xen/vmlinuz`,
+      `${IMAGES}/debian-installer/amd64/linux`,
+    ]);
+    expect(found.map((each) => each.ramdisks)).toEqual([
+      [`${IMAGES}/xen/initrd.gz`],
+      [`${IMAGES}/debian-installer/amd64/initrd.gz`],
+    ]);
+  });
+
+  it("keep to the flavour that was asked for", () => {
+    const found = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: "generic" });
+    expect(found.map((each) => each.layout)).toEqual(["debian-netboot"]);
+  });
+
+  it("know a release by its number, and a suite that the catalog does not list", () => {
+    const target = { arch: "amd64", flavour: "xen" } as const;
+    expect(candidatesFor(debian, { ...target, release: "12" })[0]?.kernel).toBe(`${IMAGES}/xen/vmlinuz`);
+    expect(candidatesFor(debian, { ...target, release: "stable" })[0]?.kernel).toMatch(/^dists\/stable\//);
+  });
+
+  it.each(["../../etc", "a/b", "", ".", "bookworm\n", "-x"])("refuse the release %j, which is no name", (release) => {
+    expect(() => candidatesFor(debian, { release, arch: "amd64", flavour: null })).toThrow(/cannot be the name/);
+  });
+
+  it("refuse an architecture by name", () => {
+    expect(() => candidatesFor(debian, { release: "bookworm", arch: "sparc", flavour: null })).toThrow(/"sparc"/);
+    expect(() => candidatesFor(debian, { release: "trixie", arch: "i386", flavour: null })).toThrow(/on i386/);
+  });
+});
+
+describe("resolving", () => {
+  const candidates = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: null });
+  const tree = (...paths: string[]) => {
+    return (path: string) => Promise.resolve(paths.includes(path) ? path : null);
+  };
+
+  it("takes the first candidate that is there whole", async () => {
+    const generic = candidates[1];
+    const look = tree(`${IMAGES}/xen/vmlinuz`, generic?.kernel ?? "", ...(generic?.ramdisks ?? []));
+    const found = await resolveCandidate(candidates, "http://m/", look);
+    expect(found.candidate.layout).toBe("debian-netboot");
+    expect(found.kernel).toBe(generic?.kernel);
+  });
+
+  it("lists every path that was tried when none is there", async () => {
+    const failure = await resolveCandidate(candidates, "http://m/", tree()).catch((error: unknown) => String(error));
+    for (const { kernel, ramdisks } of candidates) {
+      for (const path of [kernel, ...ramdisks]) expect(failure).toContain(path);
+    }
+    expect(failure).toContain("http://m/");
+  });
+
+  it("hands on the first failure only after everything that runs has ended", async () => {
+    let ended = false;
+    const look = async (path: string) => {
+      if (path.endsWith("vmlinuz")) throw new Error("refused");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      ended = true;
+      return path;
+    };
+    await expect(resolveCandidate(candidates, "http://m/", look)).rejects.toThrow("refused");
+    expect(ended).toBe(true);
+  });
+});
