@@ -1,6 +1,14 @@
 import { defineConfig } from "vitest/config";
+import type { InlineConfig } from "vitest/node";
+import { RUNTIME_FLAGS } from "./src/cli/runtime-flags.js";
 
-const shared = { testTimeout: 60_000, hookTimeout: 120_000 } as const;
+const shared = {
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  pool: "forks" as const,
+  // The program runs with these: what the permission model refuses must fail here too. Addons are the test runner's.
+  execArgv: [...RUNTIME_FLAGS, "--allow-addons"],
+} satisfies InlineConfig;
 
 /**
  * Two projects: `quick` is pure or near enough and serves daily work; `real` starts real servers,

@@ -32,6 +32,8 @@ interface Row {
 const MEMORY_BAR_MB = 130;
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-bench-"));
+// Upstream opens the disk after it has become the user of --runas.
+fs.chmodSync(work, 0o755);
 const onTmpfs = fs.mkdtempSync("/dev/shm/guestboot-bench-");
 try {
   const image = makeImage();

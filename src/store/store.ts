@@ -9,7 +9,7 @@
  * `find` looks at sizes only. Content that the disk has changed under us is noticed by those who compare digests, and
  * replaced by the next `write` of the same bytes. Not here: eviction.
  */
-import { fchmodSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { type Digest, digestOf, digestOfFile, hexOf, sha256 } from "./digest.ts";
@@ -151,7 +151,7 @@ class FolderStore implements Store {
       onBytes(bytes.length);
     }
     if (facts.size !== null && size !== facts.size) throw wrongSize(facts.url, facts.size, size);
-    fchmodSync(temporary.fd, 0o444);
+    chmodSync(temporary.path, 0o444);
     await temporary.sync();
     const digest = hash.digest();
     if (moveIntoPlace(temporary.path, this.#contentFile(digest), digest, size)) temporary.keep();
@@ -164,7 +164,7 @@ class FolderStore implements Store {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     using temporary = makeTemporary(join(this.folder, "tmp"));
     temporary.write(Buffer.from(formatEntry(entry)));
-    fchmodSync(temporary.fd, 0o644);
+    chmodSync(temporary.path, 0o644);
     renameSync(temporary.path, file);
     temporary.keep();
     return this.#storedFile(entry);

@@ -3,9 +3,10 @@
  * known as such and removed by the next one that writes.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { syncFile } from "../base/durable.ts";
 
 /** Milliseconds. No download takes that long; what is older is removed even where its writer cannot be asked. */
 const STALE_AFTER = 24 * 3600 * 1000;
@@ -34,13 +35,7 @@ export function makeTemporary(folder: string): TemporaryFile {
       // A disk that is nearly full takes a part first and fails at the next call only.
       for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     },
-    sync: () =>
-      new Promise((resolve, reject) => {
-        fsync(fd, (error) => {
-          if (error === null) resolve();
-          else reject(error);
-        });
-      }),
+    sync: () => syncFile(path),
     keep() {
       kept = true;
     },

@@ -236,7 +236,6 @@ function replaceFile(folder: string, uuid: string, text: string): void {
   try {
     writeDurably(temporary, `${text}\n`, fs.statSync(file));
     fs.renameSync(temporary, file);
-    syncFolder(folder);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     const code = isSystemError(error, "ENOSPC", "EDQUOT") ? "NO_SPACE" : "VM_INVALID";
@@ -246,28 +245,20 @@ function replaceFile(folder: string, uuid: string, text: string): void {
   }
 }
 
-/** Writes a file that has the mode and the owner of `like`, and waits until the disk has it. */
+/**
+ * Writes a file that has the mode and the owner of `like`; when it returns, the disk has it (O_SYNC: the runtime's
+ * permission model refuses fsync). The rename behind it reaches the disk with the file system's next commit: until
+ * then a power failure leaves the record as it was, whole.
+ */
 function writeDurably(file: string, text: string, like: fs.Stats): void {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
-  const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_SYNC } = fs.constants;
+  const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_SYNC, 0o600);
   try {
+    // By path, since fchmod and fchown are refused too. The file was made by us, in our own folder.
     const own = fs.fstatSync(descriptor);
-    if (own.uid !== like.uid || own.gid !== like.gid) fs.fchownSync(descriptor, like.uid, like.gid);
-    fs.fchmodSync(descriptor, like.mode & 0o7777);
+    if (own.uid !== like.uid || own.gid !== like.gid) fs.chownSync(file, like.uid, like.gid);
+    fs.chmodSync(file, like.mode & 0o7777);
     fs.writeFileSync(descriptor, text);
-    fs.fsyncSync(descriptor);
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-/** The rename itself reaches the disk with the folder. Some file systems cannot sync a folder, and need not. */
-function syncFolder(folder: string): void {
-  const descriptor = fs.openSync(folder, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  try {
-    fs.fsyncSync(descriptor);
-  } catch (error) {
-    if (!isSystemError(error, "EINVAL", "ENOTSUP")) throw error;
   } finally {
     fs.closeSync(descriptor);
   }
