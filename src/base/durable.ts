@@ -12,7 +12,7 @@ const TIMEOUT_MS = 300_000;
 
 /** Waits until the file is on the disk. @throws OUTPUT_FAILED */
 export async function syncFile(path: string): Promise<void> {
-  const { execFile } = await import("node:child_process");
+  const { execFile } = process.getBuiltinModule("node:child_process");
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const env = { PATH: "/usr/bin:/bin", LC_ALL: "C" };
   execFile("sync", ["--", path], { env, timeout: TIMEOUT_MS }, (error, _stdout, stderr) => {

@@ -50,7 +50,7 @@ export async function withLock<T>(file: string, work: () => Promise<T>, options:
 }
 
 async function openLockFile(file: string): Promise<DatabaseSync> {
-  const { DatabaseSync: Database } = await import("node:sqlite");
+  const { DatabaseSync: Database } = process.getBuiltinModule("node:sqlite");
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     return new Database(file);

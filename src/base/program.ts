@@ -40,8 +40,8 @@ export function checkoutCache(): string | null {
 }
 
 /** The catalog's files, name and text: from inside the single executable, else from the package's `distros/`. */
-export async function catalogFiles(): Promise<{ name: string; text: string }[]> {
-  const sea = await import("node:sea");
+export function catalogFiles(): { name: string; text: string }[] {
+  const sea = process.getBuiltinModule("node:sea");
   if (sea.isSea()) {
     const names = sea.getAssetKeys().filter((key) => key.startsWith("distros/"));
     return names.map((name) => ({ name, text: sea.getAsset(name, "utf8") }));

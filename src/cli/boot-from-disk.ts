@@ -26,7 +26,7 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
   };
   for (const warning of settings.warnings) warn(warning);
   if (options.listEntries || options.isConfig) {
-    await (await import("./list-entries.ts")).listEntries(options, defaults.format);
+    (await import("./list-entries.ts")).listEntries(options, defaults.format);
     return;
   }
   const uid = options.runas ?? (options.domid === null ? null : domainUser(options.domid));

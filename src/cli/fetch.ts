@@ -44,7 +44,7 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     const files = [found.kernel, ...found.ramdisks].map((file) => ({ file, target: targetOf(folder, file.path) }));
     for (const { file, target } of files) replaceWith(file.stored, target);
     if (json) {
-      const plain = ({ stored: _stored, ...file }: FetchedFile): FileJson => file;
+      const plain = ({ url, path, digest, size }: FetchedFile): FileJson => ({ url, path, digest, size });
       printJson(resolvedJson(found.candidate, plain(found.kernel), found.ramdisks.map(plain)));
     } else {
       for (const { file, target } of files) process.stdout.write(`${file.digest ?? ""}  ${target}\n`);

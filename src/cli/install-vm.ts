@@ -37,7 +37,7 @@ export async function installVm(install: InstallVm): Promise<void> {
   await startInstallation({
     vm: install.vm,
     records: openFileStore(settings.stateFolder),
-    catalog: (await catalogFiles()).map(({ name, text }) => parseFamily(name, text)),
+    catalog: catalogFiles().map(({ name, text }) => parseFamily(name, text)),
     cacheFolder: cacheFolderOf(settings),
     bootFolder: install.bootFolder,
     progress,

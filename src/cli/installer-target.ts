@@ -30,7 +30,7 @@ export async function candidatesOf(values: TargetValues): Promise<Candidate[]> {
   if (values.release === undefined) {
     throw new GuestbootError("USAGE", "--release is missing: which suite or codename is to be installed?");
   }
-  const catalog = (await catalogFiles()).map(({ name, text }) => parseFamily(name, text));
+  const catalog = catalogFiles().map(({ name, text }) => parseFamily(name, text));
   return candidatesFor(findFamily(catalog, values.distro ?? "debianlike"), {
     release: values.release,
     arch: values.arch ?? "amd64",

@@ -10,7 +10,7 @@ import { bootConfigOf } from "./boot-config-of.ts";
 import { printable } from "./printable.ts";
 import type { PygrubBoot } from "./pygrub-options.ts";
 
-export async function listEntries(options: PygrubBoot, format: OutputFormat): Promise<void> {
+export function listEntries(options: PygrubBoot, format: OutputFormat): void {
   using output = openAnswerOutput(options.output);
   const { config } = bootConfigOf({
     path: options.disk,

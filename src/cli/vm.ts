@@ -68,7 +68,7 @@ async function reinstall(id: string, stateFolder: string, distro: string | undef
   const record = await records.read(id);
   let family: string | null = null;
   if (distro !== undefined) {
-    const catalog = (await catalogFiles()).map(({ name, text }) => parseFamily(name, text));
+    const catalog = catalogFiles().map(({ name, text }) => parseFamily(name, text));
     family = findFamily(catalog, distro).family;
   }
   await records.apply(record.uuid, planReinstall(record, family));

@@ -16,12 +16,13 @@ export function openFolder(folder: string): GuestFilesystem {
   const paths: Buffer[] = [];
   const pathOf = (node: FilesystemNode) => paths[node.id] ?? Buffer.alloc(0);
   const nodeAt = (file: Buffer): FilesystemNode | null => {
-    const stats = reading(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
-    if (stats === undefined) return null;
+    const stats = reading(file, () => statsOf(file));
+    if (stats === null) return null;
     paths.push(file);
     return { id: paths.length - 1, kind: kindOf(stats), size: stats.size };
   };
-  const root = nodeAt(Buffer.from(path.resolve(folder)));
+  // Resolved as the host does: the folder itself may be named through a link.
+  const root = nodeAt(reading(Buffer.from(folder), () => fs.realpathSync(path.resolve(folder), { encoding: "buffer" })));
   if (root?.kind !== "directory") throw new GuestbootError("DISK_UNREADABLE", `${folder} is not a folder`);
   return guestFilesystem({
     type: "folder",
@@ -50,6 +51,9 @@ function below(parent: Buffer, name: Uint8Array): Buffer {
   return Buffer.concat([parent, Buffer.from("/"), name]);
 }
 
+/** Neither led away by a link nor held up by a FIFO that has taken the file's place in between. */
+const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+
 /** Opened anew for each read: a folder is looked into for its configs, a few small files. */
 function contentOf(file: Buffer, size: number): ByteSource {
   return {
@@ -57,7 +61,7 @@ function contentOf(file: Buffer, size: number): ByteSource {
     read(offset, length, into) {
       checkRange(offset, length, size, file.toString());
       const target = targetOf(length, into);
-      const fd = reading(file, () => fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW));
+      const fd = reading(file, () => fs.openSync(file, OPEN_FLAGS));
       try {
         const got = reading(file, () => fs.readSync(fd, target, 0, length, offset));
         checkRange(offset, length, offset + got, file.toString());
@@ -67,6 +71,16 @@ function contentOf(file: Buffer, size: number): ByteSource {
       return target;
     },
   };
+}
+
+/** null when there is nothing of that name, and when no name is that long. */
+function statsOf(file: Buffer): fs.Stats | null {
+  try {
+    return fs.lstatSync(file, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    if (isSystemError(error, "ENAMETOOLONG")) return null;
+    throw error;
+  }
 }
 
 function kindOf(stats: fs.Stats): NodeKind {

@@ -48,12 +48,13 @@ function walk(driver: FilesystemDriver, path: string): Walked {
   let links = 0;
   for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
     const here = way.at(-1) ?? driver.root;
+    // First of all: to the kernel "file/", "file/." and "file/.." are nothing, too.
+    if (here.kind !== "directory") return { found: false, reason: `"${name}" is looked for in what is no folder` };
     if (name === "" || name === ".") continue;
     if (name === "..") {
       if (way.length > 1) way.pop();
       continue;
     }
-    if (here.kind !== "directory") return { found: false, reason: `"${name}" is looked for in what is no folder` };
     const child = driver.lookup(here, name);
     if (child === null) return { found: false, reason: `"${name}" is not there` };
     if (child.kind !== "symlink") {
@@ -65,6 +66,7 @@ function walk(driver: FilesystemDriver, path: string): Walked {
       throw new GuestbootError("LINK_LOOP", `${path}: more than ${MAX_LINKS} symbolic links on the way`);
     }
     const target = driver.readLink(child);
+    if (target === "") return { found: false, reason: `"${name}" is an empty symbolic link` };
     if (target.startsWith("/")) way.length = 1;
     ahead.push(...target.split("/").reverse());
   }

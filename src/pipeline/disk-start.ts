@@ -51,10 +51,16 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   // Loaded here: a start that copies nothing has no use for it.
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
   await using files = ownBootFiles(start.bootFolder);
-  extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
+  await extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
 }
 
-function extract(start: DiskStart, disk: OpenDisk, files: BootFiles, kernelFd: number, ramdiskFd: number): void {
+async function extract(
+  start: DiskStart,
+  disk: OpenDisk,
+  files: BootFiles,
+  kernelFd: number,
+  ramdiskFd: number,
+): Promise<void> {
   confine({ uid: start.uid });
   const chosen = choose(start, disk);
   const { maxFileSize: maxSize } = start;
@@ -66,7 +72,7 @@ function extract(start: DiskStart, disk: OpenDisk, files: BootFiles, kernelFd: n
     ramdisk: hasRamdisk ? files.ramdisk : null,
     arguments: chosen.arguments,
   });
-  files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
+  await files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
 }
 
 interface Chosen {

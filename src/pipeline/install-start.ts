@@ -66,7 +66,7 @@ export async function startInstallation(start: InstallStart): Promise<void> {
     await records.apply(record.uuid, inverseOf(made));
     throw error;
   }
-  files.keep("kernel and ramdisk");
+  await files.keep("kernel and ramdisk");
 }
 
 function putInPlace(found: Resolution<StoredFile>, kernel: string, ramdisk: string): void {

@@ -187,7 +187,7 @@ function basicAuthorization({ user, password }: Credentials): string {
 /** The runtime takes a list of authorities in place of its own, so its own go along. null: nothing to add. */
 async function trustedAuthorities({ certificateAuthorities }: HttpOptions): Promise<string[] | null> {
   if (certificateAuthorities.length === 0) return null;
-  const { getCACertificates } = await import("node:tls");
+  const { getCACertificates } = process.getBuiltinModule("node:tls");
   return [...getCACertificates("default"), ...certificateAuthorities];
 }
 

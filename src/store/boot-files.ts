@@ -6,7 +6,6 @@
  * however we ended, it removes them. It knows nothing but these two paths.
  */
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -20,7 +19,7 @@ export interface BootFiles extends AsyncDisposable {
   readonly kernel: string;
   readonly ramdisk: string;
   /** The answer has been given: what it names belongs to the toolstack now, the rest is removed. */
-  keep(kept: Kept): void;
+  keep(kept: Kept): Promise<void>;
 }
 
 const OWNER_SCRIPT = `trap '' HUP INT TERM
@@ -79,9 +78,12 @@ export function ownBootFiles(folder: string): BootFiles {
   return {
     kernel,
     ramdisk,
-    keep(which) {
+    async keep(which) {
       kept = true;
-      owner.stdin.end(`${which}\n`);
+      // Until the owner has the word, our end would take the files with it.
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      owner.stdin.end(`${which}\n`, () => resolve(undefined));
+      await promise;
     },
     async [Symbol.asyncDispose]() {
       if (kept || owner.exitCode !== null) return;
@@ -102,7 +104,8 @@ export function createBootFile(file: string): number {
   }
 }
 
+/** Not a secret: whoever could guess the name could list the folder, and O_EXCL and link(2) take no name twice. */
 function freshName(folder: string, stem: string): string {
-  const pick = () => NAME_CHARACTERS[randomInt(NAME_CHARACTERS.length)] ?? "x";
+  const pick = () => NAME_CHARACTERS[Math.floor(Math.random() * NAME_CHARACTERS.length)] ?? "x";
   return path.join(folder, `${stem}.${Array.from({ length: 6 }, pick).join("")}`);
 }

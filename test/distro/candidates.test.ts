@@ -5,7 +5,7 @@ import { candidatesFor } from "../../src/distro/candidates.ts";
 import { findFamily, parseFamily } from "../../src/distro/catalog.ts";
 import { resolveCandidate } from "../../src/distro/resolve.ts";
 
-const catalog = (await catalogFiles()).map(({ name, text }) => parseFamily(name, text));
+const catalog = catalogFiles().map(({ name, text }) => parseFamily(name, text));
 const debian = findFamily(catalog, "debianlike");
 const IMAGES = "dists/bookworm/main/installer-amd64/current/images/netboot";
 

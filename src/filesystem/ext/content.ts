@@ -5,8 +5,9 @@ import { checkRange, memorySource, targetOf, type ByteSource } from "../../base/
 import { hasInlineData, inlineData, isFastLink, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { readRuns, type Run } from "./runs.ts";
+import { damaged } from "./superblock.ts";
 
-/** @throws FEATURE_UNSUPPORTED for encrypted content. Reading throws FILESYSTEM_DAMAGED, BUDGET_EXCEEDED */
+/** @throws FEATURE_UNSUPPORTED for encrypted content; FILESYSTEM_DAMAGED. Reading throws FILESYSTEM_DAMAGED, BUDGET_EXCEEDED */
 export function contentOf(layout: Layout, inode: Inode): ByteSource {
   refuseEncrypted(inode);
   const what = `inode ${inode.number}`;
@@ -14,7 +15,8 @@ export function contentOf(layout: Layout, inode: Inode): ByteSource {
   if (hasInlineData(inode)) {
     const { head, rest } = inlineData(inode);
     const bytes = Buffer.concat([head, rest]);
-    return memorySource(bytes.subarray(0, Math.min(inode.size, bytes.length)), what);
+    if (inode.size > bytes.length) throw damaged(`${what} has ${bytes.length} of its ${inode.size} bytes inside it`);
+    return memorySource(bytes.subarray(0, inode.size), what);
   }
   return new MappedContent(layout, inode, what);
 }

@@ -17,7 +17,8 @@ export interface NamedInode {
   readonly inode: number;
 }
 
-const MAX_ENTRIES = 2_000_000;
+/** Of a folder that is listed: its names are all in memory then, of up to 255 bytes each. */
+const MAX_LISTED = 200_000;
 const MAX_DIRECTORY_SIZE = 512 * 1024 * 1024;
 const ENTRY_HEADER_SIZE = 8;
 
@@ -25,14 +26,39 @@ const ENTRY_HEADER_SIZE = 8;
  * The entries of a folder, `.` and `..` left out.
  * @throws FILESYSTEM_DAMAGED, FEATURE_UNSUPPORTED, BUDGET_EXCEEDED
  */
-export function* readDirectory(layout: Layout, directory: Inode): Generator<NamedInode> {
+export function readDirectory(layout: Layout, directory: Inode): NamedInode[] {
+  const budget = new Budget("entries of a folder", MAX_LISTED);
+  const found: NamedInode[] = [];
+  visitEntries(layout, directory, (inode, block, nameAt, nameLength) => {
+    const name = block.slice(nameAt, nameAt + nameLength);
+    if (isDots(name)) return false;
+    budget.spend();
+    found.push({ name, inode });
+    return false;
+  });
+  return found;
+}
+
+/** The inode of that name, or null. @throws as `readDirectory` */
+export function findInDirectory(layout: Layout, directory: Inode, name: Uint8Array): number | null {
+  if (isDots(name)) return null;
+  let found: number | null = null;
+  visitEntries(layout, directory, (inode, block, nameAt, nameLength) => {
+    const isIt = nameLength === name.length && hasBytesAt(block, nameAt, name);
+    if (isIt) found = inode;
+    return isIt;
+  });
+  return found;
+}
+
+/** Is shown an entry, its name as a range of `block`, which is reused afterwards; true ends the visit. */
+type Visit = (inode: number, block: Uint8Array, nameAt: number, nameLength: number) => boolean;
+
+function visitEntries(layout: Layout, directory: Inode, visit: Visit): void {
   refuseEncrypted(directory);
-  const budget = new Budget("entries of a folder", MAX_ENTRIES);
   for (const block of entryBlocks(layout, directory)) {
-    for (const entry of readEntries(layout, block)) {
-      budget.spend();
-      if (entry.inode !== 0 && !isDots(entry.name)) yield entry;
-    }
+    layout.spendSearch(block.length);
+    if (visitBlock(block, visit)) return;
   }
 }
 
@@ -53,26 +79,29 @@ function* entryBlocks(layout: Layout, directory: Inode): Generator<Uint8Array> {
   for (let offset = 0; offset < directory.size; offset += blockSize) yield content.read(offset, blockSize, block);
 }
 
-function* readEntries(layout: Layout, block: Uint8Array): Generator<NamedInode> {
+/** Without an object for each entry: a name may be looked for among millions. */
+function visitBlock(block: Uint8Array, visit: Visit): boolean {
   const reader = new CheckedReader(block, "directory entry");
-  const { hasFileTypes } = layout.superblock;
   let at = 0;
   while (at + ENTRY_HEADER_SIZE <= block.length) {
     const inode = reader.u32le(at, "inode");
     const length = entryLength(reader.u16le(at + 4, "rec_len"), block.length);
-    const nameLength = hasFileTypes ? reader.u8(at + 6, "name_len") : reader.u16le(at + 6, "name_len");
     // A folder of zeros is what is left of one whose blocks were never written: it has no entries.
-    if (inode === 0 && length === 0) return;
+    if (inode === 0 && length === 0) return false;
     if (length < ENTRY_HEADER_SIZE || length % 4 !== 0 || at + length > block.length) {
       throw damaged(`a directory entry of ${length} bytes at ${at} of ${block.length}`);
     }
     if (inode !== 0) {
-      if (ENTRY_HEADER_SIZE + nameLength > length)
-        throw damaged(`a name of ${nameLength} bytes in an entry of ${length}`);
-      yield { name: reader.bytes(at + ENTRY_HEADER_SIZE, nameLength, "name"), inode };
+      // One byte also where no type byte follows: no name is longer than 255 bytes.
+      const nameLength = reader.u8(at + 6, "name_len");
+      if (nameLength === 0 || ENTRY_HEADER_SIZE + nameLength > length) {
+        throw damaged(`a name of ${nameLength} bytes in a directory entry of ${length}`);
+      }
+      if (visit(inode, block, at + ENTRY_HEADER_SIZE, nameLength)) return true;
     }
     at += length;
   }
+  return false;
 }
 
 /** In blocks of 64 KiB a length needs 17 bits: its two lowest, always zero, hold the highest. */
@@ -84,4 +113,9 @@ function entryLength(stored: number, blockSize: number): number {
 function isDots(name: Uint8Array): boolean {
   const dot = 0x2e;
   return name[0] === dot && (name.length === 1 || (name.length === 2 && name[1] === dot));
+}
+
+function hasBytesAt(block: Uint8Array, at: number, bytes: Uint8Array): boolean {
+  for (let index = 0; index < bytes.length; index++) if (block[at + index] !== bytes[index]) return false;
+  return true;
 }

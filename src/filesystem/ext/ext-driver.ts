@@ -10,7 +10,7 @@ import { GuestbootError } from "../../base/errors.ts";
 import { decodeText, encodeText } from "../../base/text.ts";
 import type { FilesystemDriver, FilesystemNode } from "../filesystem.ts";
 import { contentOf } from "./content.ts";
-import { readDirectory } from "./directory.ts";
+import { findInDirectory, readDirectory } from "./directory.ts";
 import { readInode } from "./inode.ts";
 import { Layout } from "./layout.ts";
 import { readSuperblock } from "./superblock.ts";
@@ -34,15 +34,12 @@ export function openExt(source: ByteSource): FilesystemDriver {
     notes: superblock.notes,
     root: nodeOf(ROOT_INODE),
     lookup(directory, name) {
-      const wanted = encodeText(name);
-      for (const entry of readDirectory(layout, readInode(layout, directory.id))) {
-        if (Buffer.compare(entry.name, wanted) === 0) return nodeOf(entry.inode);
-      }
-      return null;
+      const inode = findInDirectory(layout, readInode(layout, directory.id), encodeText(name));
+      return inode === null ? null : nodeOf(inode);
     },
     list(directory) {
       const entries = readDirectory(layout, readInode(layout, directory.id));
-      return entries.map(({ name, inode }) => ({ name: decodeText(name), node: nodeOf(inode) })).toArray();
+      return entries.map(({ name, inode }) => ({ name: decodeText(name), node: nodeOf(inode) }));
     },
     readLink(link) {
       const content = contentOf(layout, readInode(layout, link.id));

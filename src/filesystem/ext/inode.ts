@@ -2,7 +2,7 @@
  * Inodes: what a file is, and where its content lies.
  * Specification: https://docs.kernel.org/filesystems/ext4/inodes.html
  */
-import { CheckedReader } from "../../base/checked-reader.ts";
+import type { CheckedReader } from "../../base/checked-reader.ts";
 import { GuestbootError } from "../../base/errors.ts";
 import type { NodeKind } from "../filesystem.ts";
 import type { Layout } from "./layout.ts";

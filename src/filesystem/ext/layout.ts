@@ -3,16 +3,24 @@
  * Specification: https://docs.kernel.org/filesystems/ext4/blockgroup.html
  */
 import type { ByteSource } from "../../base/byte-source.ts";
+import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { damaged, type Superblock } from "./superblock.ts";
+import { damaged, SUPERBLOCK_OFFSET, type Superblock } from "./superblock.ts";
 
 /** A few blocks are remembered: neighbouring inodes and descriptors share theirs. */
 const REMEMBERED_BLOCKS = 16;
+
+/**
+ * Bytes of folders and of files' maps that are looked through while one filesystem is open. A boot needs some hundred
+ * kilobytes; but a path may name the same huge folder two thousand times over.
+ */
+const MAX_SEARCHED = 2 * 1024 ** 3;
 
 export class Layout {
   readonly superblock: Superblock;
   readonly source: ByteSource;
   readonly #remembered = new Map<number, Uint8Array>();
+  readonly #searched = new Budget("bytes of folders and block maps", MAX_SEARCHED);
 
   constructor(source: ByteSource, superblock: Superblock) {
     this.source = source;
@@ -29,6 +37,11 @@ export class Layout {
       this.#remembered.set(number, bytes);
     }
     return new CheckedReader(bytes, what);
+  }
+
+  /** To be called for every block of a folder or of a file's map. @throws BUDGET_EXCEEDED */
+  spendSearch(bytes: number): void {
+    this.#searched.spend(bytes);
   }
 
   /** Where `count` blocks begin, in bytes. @throws FILESYSTEM_DAMAGED when they are not all inside the filesystem */
@@ -65,14 +78,15 @@ export class Layout {
   #descriptorBlock(metaGroup: number): number {
     const { firstDataBlock, hasMetaGroups, firstMetaGroup, blockSize, descriptorSize, blocksPerGroup } =
       this.superblock;
-    if (!hasMetaGroups || metaGroup < firstMetaGroup) return firstDataBlock + 1 + metaGroup;
+    // Not the first data block: with 1 KiB blocks and clusters (bigalloc) that is 0, and the superblock is in block 1.
+    const superblockNumber = Math.floor(SUPERBLOCK_OFFSET / blockSize);
+    if (!hasMetaGroups || metaGroup < firstMetaGroup || metaGroup === 0) return superblockNumber + 1 + metaGroup;
     const group = metaGroup * (blockSize / descriptorSize);
     return firstDataBlock + group * blocksPerGroup + (this.#hasSuperblock(group) ? 1 : 0);
   }
 
   #hasSuperblock(group: number): boolean {
     const { backupGroups, hasSparseSuperblocks } = this.superblock;
-    if (group === 0) return true;
     if (backupGroups !== null) return backupGroups.includes(group);
     if (!hasSparseSuperblocks || group === 1) return true;
     return [3, 5, 7].some((base) => isPowerOf(base, group));

@@ -19,8 +19,8 @@ export interface Run {
 
 /** A boot file of 128 MiB in single blocks of 1 KiB has 131,072 runs. */
 const MAX_RUNS = 262_144;
-/** Blocks of the map that may be read for one file. */
-const MAX_MAP_BLOCKS = 65_536;
+/** Bytes of the map that may be read for one file: the block lists of 32 GiB, at 4 KiB a block. */
+const MAX_MAP_SIZE = 32 * 1024 * 1024;
 
 /** The runs of a file, ascending. @throws FILESYSTEM_DAMAGED, BUDGET_EXCEEDED */
 export function readRuns(layout: Layout, inode: Inode): Run[] {
@@ -51,6 +51,12 @@ class RunList {
   }
 }
 
+/** In bytes, not in blocks: a block of 64 KiB has as many entries as 64 of 1 KiB. */
+function spend(layout: Layout, budget: Budget): void {
+  budget.spend(layout.superblock.blockSize);
+  layout.spendSearch(layout.superblock.blockSize);
+}
+
 const EXTENT_MAGIC = 0xf30a;
 const EXTENT_HEADER_SIZE = 12;
 const EXTENT_ENTRY_SIZE = 12;
@@ -59,7 +65,7 @@ const MAX_EXTENT_DEPTH = 5;
 const MAX_WRITTEN_LENGTH = 32768;
 
 function readExtents(layout: Layout, inode: Inode, list: RunList): void {
-  const budget = new Budget("blocks of a file's extent tree", MAX_MAP_BLOCKS);
+  const budget = new Budget("bytes of a file's extent tree", MAX_MAP_SIZE);
   const what = `extent tree of inode ${inode.number}`;
   const readNode = (node: CheckedReader, expectedDepth: number | null) => {
     if (node.u16le(0, "eh_magic") !== EXTENT_MAGIC) throw damaged(`the ${what} is none`);
@@ -74,7 +80,7 @@ function readExtents(layout: Layout, inode: Inode, list: RunList): void {
       if (depth === 0) {
         addExtent(node, at);
       } else {
-        budget.spend();
+        spend(layout, budget);
         const child = node.u32le(at + 4, "ei_leaf_lo") + node.u16le(at + 8, "ei_leaf_hi") * 2 ** 32;
         readNode(layout.block(child, what), depth - 1);
       }
@@ -97,7 +103,7 @@ function readBlockLists(layout: Layout, inode: Inode, list: RunList): void {
   const { blockSize } = layout.superblock;
   const perBlock = blockSize / 4;
   const blocksOfFile = Math.ceil(inode.size / blockSize);
-  const budget = new Budget("blocks of a file's block lists", MAX_MAP_BLOCKS);
+  const budget = new Budget("bytes of a file's block lists", MAX_MAP_SIZE);
   const what = `block list of inode ${inode.number}`;
 
   const addTree = (block: number, level: number, logical: number): void => {
@@ -108,7 +114,7 @@ function readBlockLists(layout: Layout, inode: Inode, list: RunList): void {
       list.add({ logical, physical: block, count: 1 });
       return;
     }
-    budget.spend();
+    spend(layout, budget);
     const numbers = layout.block(block, what);
     const below = perBlock ** (level - 1);
     for (let index = 0; index < perBlock; index++) {

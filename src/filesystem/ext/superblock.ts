@@ -26,13 +26,13 @@ export interface Superblock {
   readonly hasSparseSuperblocks: boolean;
   /** The two groups that have one, where the filesystem names them. */
   readonly backupGroups: readonly [number, number] | null;
-  readonly hasFileTypes: boolean;
   readonly uuid: string | null;
   readonly label: string | null;
   readonly notes: readonly string[];
 }
 
-const OFFSET = 1024;
+/** Bytes, from the start of the volume. */
+export const SUPERBLOCK_OFFSET = 1024;
 const SIZE = 1024;
 const MAGIC = 0xef53;
 const DYNAMIC_REVISION = 1;
@@ -59,7 +59,7 @@ const INCOMPATIBLE_FEATURES: readonly {
   readonly reason: string;
 }[] = [
   { bit: 0x1, name: "compression", verdict: "refused", reason: "content is compressed in a form nobody uses any more" },
-  { bit: INCOMPAT_FILETYPE, name: "filetype", verdict: "read", reason: "directory entries have a type byte" },
+  { bit: INCOMPAT_FILETYPE, name: "filetype", verdict: "ignored", reason: "the type byte of directory entries" },
   { bit: INCOMPAT_RECOVER, name: "needs_recovery", verdict: "ignored", reason: "what the journal holds may be newer" },
   { bit: 0x8, name: "journal_dev", verdict: "refused", reason: "holds another filesystem's journal and no files" },
   { bit: INCOMPAT_META_BG, name: "meta_bg", verdict: "read", reason: "group descriptors are spread over the disk" },
@@ -83,13 +83,13 @@ const INCOMPATIBLE_FEATURES: readonly {
 
 /** Is there an ext superblock at all? Cheap, and no proof. */
 export function hasExtMagic(source: ByteSource): boolean {
-  if (source.size < OFFSET + SIZE) return false;
-  return new CheckedReader(source.read(OFFSET + 0x38, 2), "ext superblock").u16le(0, "s_magic") === MAGIC;
+  if (source.size < SUPERBLOCK_OFFSET + SIZE) return false;
+  return new CheckedReader(source.read(SUPERBLOCK_OFFSET + 0x38, 2), "ext superblock").u16le(0, "s_magic") === MAGIC;
 }
 
 /** @throws FEATURE_UNSUPPORTED naming the feature; FILESYSTEM_DAMAGED for numbers that cannot be */
 export function readSuperblock(source: ByteSource): Superblock {
-  const reader = new CheckedReader(source.read(OFFSET, SIZE), "ext superblock");
+  const reader = new CheckedReader(source.read(SUPERBLOCK_OFFSET, SIZE), "ext superblock");
   const isDynamic = reader.u32le(0x4c, "s_rev_level") >= DYNAMIC_REVISION;
   const compat = isDynamic ? reader.u32le(0x5c, "s_feature_compat") : 0;
   const incompat = isDynamic ? reader.u32le(0x60, "s_feature_incompat") : 0;
@@ -119,7 +119,6 @@ export function readSuperblock(source: ByteSource): Superblock {
       (compat & COMPAT_SPARSE_SUPER2) === 0
         ? null
         : [reader.u32le(0x24c, "s_backup_bgs[0]"), reader.u32le(0x250, "s_backup_bgs[1]")],
-    hasFileTypes: (incompat & INCOMPAT_FILETYPE) !== 0,
     uuid: uuidOf(reader.bytes(0x68, 16, "s_uuid")),
     label: textOf(reader.bytes(0x78, 16, "s_volume_name")),
     notes:
