@@ -38,7 +38,7 @@ const SQLITE_BUSY = 5;
  */
 export async function withLock<T>(file: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   options.signal?.throwIfAborted();
-  const database = await openLockFile(file);
+  const database = openLockFile(file);
   held.add(database);
   try {
     await acquire(database, file, options);
@@ -49,7 +49,7 @@ export async function withLock<T>(file: string, work: () => Promise<T>, options:
   }
 }
 
-async function openLockFile(file: string): Promise<DatabaseSync> {
+function openLockFile(file: string): DatabaseSync {
   const { DatabaseSync: Database } = process.getBuiltinModule("node:sqlite");
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });

@@ -32,7 +32,7 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     }
     const location = parseLocation(onlyOperand(positionals, "REPOSITORY"));
     const folder = outputFolder(values.output);
-    const candidates = await candidatesOf(values);
+    const candidates = candidatesOf(values);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     await using repository = await openRepository(location, {});
     const store = openStore(cacheFolderOf(await readSettings(process.env)));

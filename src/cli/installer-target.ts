@@ -26,7 +26,7 @@ export interface TargetValues {
 }
 
 /** @throws USAGE, UNSUPPORTED_INSTALL_METHOD */
-export async function candidatesOf(values: TargetValues): Promise<Candidate[]> {
+export function candidatesOf(values: TargetValues): Candidate[] {
   if (values.release === undefined) {
     throw new GuestbootError("USAGE", "--release is missing: which suite or codename is to be installed?");
   }

@@ -8,12 +8,13 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { RUNTIME_FLAGS } from "./runtime-flags.js";
 
-const NEEDED = 26;
-const major = Number(process.versions.node.split(".")[0]);
+/** Node 26 is the first long-term release with all that guestboot uses; older builds of it lack some. */
+const NEEDED = [26, 10];
+const [major, minor] = process.versions.node.split(".").map(Number);
 
-if (major < NEEDED) {
+if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
   process.stderr.write(
-    `guestboot needs Node.js ${NEEDED} or newer, and this is ${process.version}: install it, or use the single executable dist/guestboot, which brings its own.\n`,
+    `guestboot needs Node.js ${NEEDED.join(".")} or newer, and this is ${process.version}: install it, or use the single executable dist/guestboot, which brings its own.\n`,
   );
   process.exitCode = 1;
 } else {

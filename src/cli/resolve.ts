@@ -19,7 +19,7 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
       return;
     }
     const location = parseLocation(onlyOperand(positionals, "REPOSITORY"));
-    const candidates = await candidatesOf(values);
+    const candidates = candidatesOf(values);
     await using repository = await openRepository(location, {});
     const found = await resolveCandidate(candidates, repository.address, async (path): Promise<FileJson | null> => {
       const facts = await repository.look(path);

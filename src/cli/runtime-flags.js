@@ -9,6 +9,7 @@ export const RUNTIME_FLAGS = [
   "--allow-net",
   "--allow-child-process",
   "--allow-worker",
+  "--allow-ffi",
   "--disable-warning=SecurityWarning",
   "--disable-warning=ExperimentalWarning",
 ];

@@ -22,7 +22,9 @@ export function openFolder(folder: string): GuestFilesystem {
     return { id: paths.length - 1, kind: kindOf(stats), size: stats.size };
   };
   // Resolved as the host does: the folder itself may be named through a link.
-  const root = nodeAt(reading(Buffer.from(folder), () => fs.realpathSync(path.resolve(folder), { encoding: "buffer" })));
+  const root = nodeAt(
+    reading(Buffer.from(folder), () => fs.realpathSync(path.resolve(folder), { encoding: "buffer" })),
+  );
   if (root?.kind !== "directory") throw new GuestbootError("DISK_UNREADABLE", `${folder} is not a folder`);
   return guestFilesystem({
     type: "folder",

@@ -50,17 +50,11 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   }
   // Loaded here: a start that copies nothing has no use for it.
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
-  await using files = ownBootFiles(start.bootFolder);
-  await extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
+  using files = ownBootFiles(start.bootFolder);
+  extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
 }
 
-async function extract(
-  start: DiskStart,
-  disk: OpenDisk,
-  files: BootFiles,
-  kernelFd: number,
-  ramdiskFd: number,
-): Promise<void> {
+function extract(start: DiskStart, disk: OpenDisk, files: BootFiles, kernelFd: number, ramdiskFd: number): void {
   confine({ uid: start.uid });
   const chosen = choose(start, disk);
   const { maxFileSize: maxSize } = start;
@@ -72,7 +66,7 @@ async function extract(
     ramdisk: hasRamdisk ? files.ramdisk : null,
     arguments: chosen.arguments,
   });
-  await files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
+  files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
 }
 
 interface Chosen {

@@ -52,7 +52,7 @@ export async function startInstallation(start: InstallStart): Promise<void> {
     obtain(path, { repository, store, progress, signal }),
   );
 
-  await using files = ownBootFiles(start.bootFolder);
+  using files = ownBootFiles(start.bootFolder);
   putInPlace(found, files.kernel, files.ramdisk);
   signal?.throwIfAborted();
   const made = await records.apply(record.uuid, plan.changes);
@@ -66,7 +66,7 @@ export async function startInstallation(start: InstallStart): Promise<void> {
     await records.apply(record.uuid, inverseOf(made));
     throw error;
   }
-  await files.keep("kernel and ramdisk");
+  files.keep("kernel and ramdisk");
 }
 
 function putInPlace(found: Resolution<StoredFile>, kernel: string, ramdisk: string): void {

@@ -43,7 +43,7 @@ export async function openHttpRepository(
   progress: Progress = silent,
 ): Promise<Repository> {
   const options = { ...DEFAULT_HTTP_OPTIONS, ...given };
-  return new HttpRepository(address, credentials, options, await trustedAuthorities(options), progress);
+  return new HttpRepository(address, credentials, options, trustedAuthorities(options), progress);
 }
 
 class HttpRepository implements Repository {
@@ -185,7 +185,7 @@ function basicAuthorization({ user, password }: Credentials): string {
 }
 
 /** The runtime takes a list of authorities in place of its own, so its own go along. null: nothing to add. */
-async function trustedAuthorities({ certificateAuthorities }: HttpOptions): Promise<string[] | null> {
+function trustedAuthorities({ certificateAuthorities }: HttpOptions): string[] | null {
   if (certificateAuthorities.length === 0) return null;
   const { getCACertificates } = process.getBuiltinModule("node:tls");
   return [...getCACertificates("default"), ...certificateAuthorities];

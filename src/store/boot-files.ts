@@ -5,21 +5,20 @@
  * small shell beside us owns the two names: it waits on a pipe, and when the pipe ends without a word to keep them,
  * however we ended, it removes them. It knows nothing but these two paths.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { spawnBeside, waitForEnd, type SpawnedProgram } from "../base/spawn.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 
 /** What of the two files the answer names. */
 export type Kept = "kernel" | "kernel and ramdisk";
 
-export interface BootFiles extends AsyncDisposable {
+export interface BootFiles extends Disposable {
   /** Paths; nothing is there until the caller makes it. */
   readonly kernel: string;
   readonly ramdisk: string;
   /** The answer has been given: what it names belongs to the toolstack now, the rest is removed. */
-  keep(kept: Kept): Promise<void>;
+  keep(kept: Kept): void;
 }
 
 const OWNER_SCRIPT = `trap '' HUP INT TERM
@@ -60,39 +59,31 @@ export function prepareBootDirectory(folder: string, options: { readonly make: b
 export function ownBootFiles(folder: string): BootFiles {
   const kernel = freshName(folder, "boot_kernel");
   const ramdisk = freshName(folder, "boot_ramdisk");
-  const owner = spawn("/bin/sh", ["-c", OWNER_SCRIPT, "guestboot-owner", kernel, ramdisk], {
-    stdio: ["pipe", "ignore", "ignore"],
-    env: { PATH: "/usr/bin:/bin" },
-    cwd: "/",
-    // A session of its own: what ends our process group (a terminal's interrupt) must not end the owner.
-    detached: true,
-  });
-  owner.on("error", () => {});
-  if (owner.pid === undefined) {
-    throw new GuestbootError("BOOT_DIRECTORY", "/bin/sh could not be started to own the boot files");
-  }
-  // The pipe's end is all that matters to us, and an owner that died before it read must not be fatal to a start.
-  owner.stdin.on("error", () => {});
-  owner.unref();
+  const owner = startOwner(kernel, ramdisk);
   let kept = false;
   return {
     kernel,
     ramdisk,
-    async keep(which) {
+    keep(which) {
       kept = true;
-      // Until the owner has the word, our end would take the files with it.
-      const { promise, resolve } = Promise.withResolvers<undefined>();
-      owner.stdin.end(`${which}\n`, () => resolve(undefined));
-      await promise;
+      fs.writeSync(owner.input, `${which}\n`);
+      // An empty ramdisk is to be gone when the toolstack looks.
+      if (which === "kernel") waitForEnd(owner, OWNER_TIMEOUT_MS);
     },
-    async [Symbol.asyncDispose]() {
-      if (kept || owner.exitCode !== null) return;
-      owner.ref();
-      const ended = once(owner, "exit", { signal: AbortSignal.timeout(OWNER_TIMEOUT_MS) }).catch(() => undefined);
-      owner.stdin.end();
-      await ended;
+    [Symbol.dispose]() {
+      fs.closeSync(owner.input);
+      if (!kept) waitForEnd(owner, OWNER_TIMEOUT_MS);
+      fs.closeSync(owner.output);
     },
   };
+}
+
+function startOwner(kernel: string, ramdisk: string): SpawnedProgram {
+  try {
+    return spawnBeside(["/bin/sh", "-c", OWNER_SCRIPT, "guestboot-owner", kernel, ramdisk], ["PATH=/usr/bin:/bin"]);
+  } catch (error) {
+    throw new GuestbootError("BOOT_DIRECTORY", "no owner could be started for the boot files", { cause: error });
+  }
 }
 
 /** Creates an empty file that nobody else has opened. @returns the descriptor, open for writing */

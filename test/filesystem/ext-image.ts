@@ -64,10 +64,14 @@ function makeFragments(mounted: string, count: number, blockSize: number): void 
   const filler = path.join(mounted, "filler");
   const content = noise(count * blockSize, 11);
   fs.writeFileSync(reserve, noise(count * blockSize, 12));
-  const fd = fs.openSync(target, "w");
   const writeEvery = (first: number) => {
-    for (let index = first; index < count; index += 2) {
-      fs.writeSync(fd, content, index * blockSize, blockSize, index * blockSize);
+    const fd = fs.openSync(target, first === 0 ? "w" : "r+");
+    try {
+      for (let index = first; index < count; index += 2) {
+        fs.writeSync(fd, content, index * blockSize, blockSize, index * blockSize);
+      }
+    } finally {
+      fs.closeSync(fd);
     }
     call("sync", ["-f", target], "coreutils");
   };
@@ -76,7 +80,6 @@ function makeFragments(mounted: string, count: number, blockSize: number): void 
   fs.rmSync(reserve);
   call("sync", ["-f", target], "coreutils");
   writeEvery(1);
-  fs.closeSync(fd);
   fs.rmSync(filler);
   call("sync", ["-f", target], "coreutils");
 }
@@ -139,6 +142,13 @@ for path in paths:
         said[path] = errno.errorcode[error.errno]
 print(json.dumps(said))
 `;
-  const said = call("/usr/bin/python3", ["-c", program, mounted], "python3-minimal", JSON.stringify(PATHS));
+  const said = call("/usr/bin/python3", ["-c", program, mounted], "python3-minimal", asciiJson(PATHS));
   return JSON.parse(said) as Record<string, string>;
+}
+
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

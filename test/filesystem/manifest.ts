@@ -47,17 +47,21 @@ export function manifestOfDriver(driver: FilesystemDriver): Manifest {
   return sorted(found);
 }
 
-/** Where two manifests differ; empty when they do not. */
+/** Where two manifests differ, at the first few names; empty when they do not. */
 export function differences(left: Manifest, right: Manifest): string[] {
-  const paths = new Set([...Object.keys(left), ...Object.keys(right)]);
-  return [...paths]
-    .filter((path) => left[path] !== right[path])
-    .map((path) => `${path}: ${left[path] ?? "missing"} | ${right[path] ?? "missing"}`);
+  return differencesAt(new Set([...Object.keys(left), ...Object.keys(right)]), left, right);
 }
 
-/** Those paths of a manifest for which the claim holds. */
-export function only(manifest: Manifest, holds: (path: string) => boolean): Manifest {
-  return Object.fromEntries(Object.entries(manifest).filter(([path]) => holds(path)));
+/** Where `right` differs from `left` in what `left` has; it may have more. */
+export function differencesWithin(left: Manifest, right: Manifest): string[] {
+  return differencesAt(new Set(Object.keys(left)), left, right);
+}
+
+function differencesAt(paths: ReadonlySet<string>, left: Manifest, right: Manifest): string[] {
+  return [...paths]
+    .filter((path) => left[path] !== right[path])
+    .slice(0, 20)
+    .map((path) => `${path}: ${left[path] ?? "missing"} | ${right[path] ?? "missing"}`);
 }
 
 export function fileOf(source: ByteSource): string {

@@ -6,7 +6,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 /** Sizes around every border: inline data (60, about 150), a block of each size, direct to indirect blocks. */
-const SIZES = [0, 1, 59, 60, 61, 100, 156, 1023, 1024, 1025, 4095, 4096, 4097, 12_288, 12_289, 65_536, 300_000, 3_000_000];
+const SIZES = [
+  0, 1, 59, 60, 61, 100, 156, 1023, 1024, 1025, 4095, 4096, 4097, 12_288, 12_289, 65_536, 300_000, 3_000_000,
+];
 
 /** Where the far end of the sparse file lies: past the double indirect blocks of 1 KiB blocks. */
 export const FAR = 70_000_000;
@@ -17,7 +19,8 @@ export function makeSampleFolder(root: string): string {
   for (const size of SIZES) fs.writeFileSync(at(`files/${size}`), noise(size, `file ${size}`));
 
   const sparse = fs.openSync(at("sparse"), "w");
-  for (const where of [0, 100_000, 1_000_000, FAR]) fs.writeSync(sparse, noise(5000, `sparse ${where}`), 0, 5000, where);
+  for (const where of [0, 100_000, 1_000_000, FAR])
+    fs.writeSync(sparse, noise(5000, `sparse ${where}`), 0, 5000, where);
   fs.closeSync(sparse);
   fs.truncateSync(at("sparse"), FAR + 200_000);
   fs.writeFileSync(at("only-a-hole"), "");
@@ -31,7 +34,8 @@ export function makeSampleFolder(root: string): string {
   fs.symlinkSync("nowhere", at("links/dangling"));
   fs.symlinkSync("loop", at("links/loop"));
   // 59 bytes are the longest that lie in the inode; 60 and more do not.
-  for (const length of [1, 58, 59, 60, 61, 155, 200, 1000]) fs.symlinkSync("x".repeat(length), at(`links/long-${length}`));
+  for (const length of [1, 58, 59, 60, 61, 155, 200, 1000])
+    fs.symlinkSync("x".repeat(length), at(`links/long-${length}`));
 
   fs.mkdirSync(at("names"));
   fs.writeFileSync(at("names/Grüße, 漢字 🐧"), "utf-8");

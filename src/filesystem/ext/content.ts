@@ -5,7 +5,6 @@ import { checkRange, memorySource, targetOf, type ByteSource } from "../../base/
 import { hasInlineData, inlineData, isFastLink, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { readRuns, type Run } from "./runs.ts";
-import { damaged } from "./superblock.ts";
 
 /** @throws FEATURE_UNSUPPORTED for encrypted content; FILESYSTEM_DAMAGED. Reading throws FILESYSTEM_DAMAGED, BUDGET_EXCEEDED */
 export function contentOf(layout: Layout, inode: Inode): ByteSource {
@@ -15,10 +14,23 @@ export function contentOf(layout: Layout, inode: Inode): ByteSource {
   if (hasInlineData(inode)) {
     const { head, rest } = inlineData(inode);
     const bytes = Buffer.concat([head, rest]);
-    if (inode.size > bytes.length) throw damaged(`${what} has ${bytes.length} of its ${inode.size} bytes inside it`);
-    return memorySource(bytes.subarray(0, inode.size), what);
+    return lengthened(bytes, inode.size, what);
   }
   return new MappedContent(layout, inode, what);
+}
+
+/** `bytes`, and zeros behind them: mke2fs makes a file that is one large hole in this way. */
+function lengthened(bytes: Uint8Array, size: number, what: string): ByteSource {
+  return {
+    size,
+    read(offset, length, into) {
+      checkRange(offset, length, size, what);
+      const there = bytes.subarray(offset, offset + length);
+      const target = targetOf(length, into);
+      target.set(there);
+      return target.fill(0, there.length);
+    },
+  };
 }
 
 class MappedContent implements ByteSource {
