@@ -48,6 +48,14 @@ export function run(program: string, args: readonly string[], set: Readonly<Reco
   return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr };
 }
 
+/**
+ * Runs Node itself. The runtime hands its own permissions to each Node that it starts, through NODE_OPTIONS; here it
+ * must not.
+ */
+export function runNode(args: readonly string[], node = path.join(ROOT, "node_modules/.bin/node")): Ended {
+  return run("/usr/bin/env", ["-u", "NODE_OPTIONS", node, ...args]);
+}
+
 /** Runs a program beside this process. */
 export async function start(
   program: string,

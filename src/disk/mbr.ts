@@ -33,8 +33,8 @@ const SIGNATURE = 0xaa55;
 const STATUS_ACTIVE = 0x80;
 const EXTENDED_TYPES: readonly number[] = [0x05, 0x0f, 0x85];
 const FIRST_LOGICAL = 5;
-/** Linux names at most that many partitions of a disk with such a table. */
-const MAX_LOGICAL = 128;
+/** Linux numbers the partitions of a disk up to 255. */
+const MAX_LOGICAL = 255 - FIRST_LOGICAL + 1;
 
 /** The table of the disk, or null when sector 0 holds none (also when it is a filesystem's boot sector). */
 export function readMbr(source: ByteSource, sectorSize: number): Mbr | null {

@@ -21,15 +21,25 @@ const SYSFS_SECTOR_SIZE = 512;
 
 /** @throws DISK_UNREADABLE */
 export function openDisk(path: string): OpenDisk {
-  // O_NONBLOCK: opening a FIFO that was named by mistake must not wait for a writer.
+  // Opening a character device can have effects of its own (a tape rewinds, a watchdog starts): look before.
+  refuseOtherKinds(
+    path,
+    reading(path, () => fs.statSync(path)),
+  );
+  // O_NONBLOCK: a FIFO that took the path's place since then must not make us wait for a writer.
   const fd = reading(path, () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
   try {
     const { size, sectorSize } = measure(path, fd);
+    let closed = false;
     return {
       path,
       sectorSize,
       source: { size, read: (offset, length, into) => readExactly(path, fd, size, offset, length, into) },
-      [Symbol.dispose]: () => fs.closeSync(fd),
+      [Symbol.dispose]() {
+        // A second close could hit another file that has got the same number meanwhile.
+        if (!closed) fs.closeSync(fd);
+        closed = true;
+      },
     };
   } catch (error) {
     fs.closeSync(fd);
@@ -44,12 +54,10 @@ interface Measures {
 
 function measure(path: string, fd: number): Measures {
   const stats = reading(path, () => fs.fstatSync(fd));
+  refuseOtherKinds(path, stats);
   const measures = stats.isBlockDevice()
     ? measureBlockDevice(path, stats.rdev)
     : { size: stats.size, sectorSize: IMAGE_SECTOR_SIZE };
-  if (!stats.isBlockDevice() && !stats.isFile()) {
-    throw new GuestbootError("DISK_UNREADABLE", `${path} is ${kindOf(stats)}, not a disk or a disk image`);
-  }
   if (measures.size === 0) throw new GuestbootError("DISK_UNREADABLE", `${path} is empty: a disk of 0 bytes`);
   return measures;
 }
@@ -95,6 +103,11 @@ function reading<T>(path: string, work: () => T): T {
     if (!isSystemError(error)) throw error;
     throw new GuestbootError("DISK_UNREADABLE", `${path} cannot be read: ${systemReason(error)}`, { cause: error });
   }
+}
+
+function refuseOtherKinds(path: string, stats: fs.Stats): void {
+  if (stats.isBlockDevice() || stats.isFile()) return;
+  throw new GuestbootError("DISK_UNREADABLE", `${path} is ${kindOf(stats)}, not a disk or a disk image`);
 }
 
 function kindOf(stats: fs.Stats): string {

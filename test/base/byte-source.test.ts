@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { checkRange, memorySource, sliceSource, targetOf, type ByteSource } from "../../src/base/byte-source.ts";
 
 const bytes = Uint8Array.from({ length: 100 }, (_, index) => index);
-const outOfBounds = expect.objectContaining({ code: "OUT_OF_BOUNDS" });
+const outOfBounds: unknown = expect.objectContaining({ code: "OUT_OF_BOUNDS" });
 
 describe("a range", () => {
   it("may touch the end, and may be empty even there", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CheckedReader } from "../../src/base/checked-reader.ts";
 
 const reader = (...bytes: number[]) => new CheckedReader(Uint8Array.from(bytes), "thing");
-const outOfBounds = expect.objectContaining({ code: "OUT_OF_BOUNDS" });
+const outOfBounds: unknown = expect.objectContaining({ code: "OUT_OF_BOUNDS" });
 
 describe("the checked reader", () => {
   const eight = reader(0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef);

@@ -111,7 +111,7 @@ describe.each(IMAGES)("%s with blocks of %i bytes", (type, blockSize) => {
   it("opens no folder, FIFO, device or socket as a file", () => {
     using disk = openDisk(image);
     const filesystem = openFilesystem(disk.source);
-    const notAFile = expect.objectContaining({ code: "NOT_A_FILE" });
+    const notAFile: unknown = expect.objectContaining({ code: "NOT_A_FILE" });
     for (const name of ["fifo", "null", "loop", "socket"]) {
       expect(filesystem.find(`/special/${name}`)?.kind).toBe("other");
       expect(() => filesystem.open(`/special/${name}`)).toThrow(notAFile);

@@ -64,7 +64,7 @@ describe.each(FEATURES.map((options) => [options.join(" "), options] as const))(
       path: image,
       type: "ext4",
       blockSize,
-      sizeMiB: options.includes("65536") ? 80 : 48,
+      sizeMiB: 48,
       options,
       folder: tree,
       fragments: 1000,
@@ -127,6 +127,7 @@ it("a file that lies in its inode ends where its size says, and may be longer th
   makeFilesystemImage({ path: image, type: "ext4", sizeMiB: 64, folder: treeWithoutSpecial, options });
   using disk = openDisk(image);
   const ours = manifestOfDriver(openExt(disk.source));
-  const { "/sparse/hole-at-the-end": _wrong, ...source } = manifestOfFolder(treeWithoutSpecial);
+  const wrong = "/sparse/hole-at-the-end";
+  const source = { ...manifestOfFolder(treeWithoutSpecial), [wrong]: ours[wrong] ?? "missing" };
   expect(differencesWithin(source, ours)).toEqual([]);
 });

@@ -10,6 +10,8 @@ import { call } from "./call.ts";
 import { PATHS } from "./guest-tree.ts";
 import { manifestOfFolder, type Manifest } from "./manifest.ts";
 
+const MIB = 1024 * 1024;
+
 export interface ExtImage {
   readonly path: string;
   readonly type: ExtType;
@@ -63,7 +65,7 @@ function makeFragments(mounted: string, count: number, blockSize: number): void 
   const reserve = path.join(mounted, "reserve");
   const filler = path.join(mounted, "filler");
   const content = noise(count * blockSize, 11);
-  fs.writeFileSync(reserve, noise(count * blockSize, 12));
+  fs.writeFileSync(reserve, noise(Math.max(count * blockSize, 4 * MIB), 12));
   const writeEvery = (first: number) => {
     const fd = fs.openSync(target, first === 0 ? "w" : "r+");
     try {
@@ -86,7 +88,7 @@ function makeFragments(mounted: string, count: number, blockSize: number): void 
 
 function fillUp(file: string): void {
   const fd = fs.openSync(file, "w");
-  const piece = noise(1024 * 1024, 13);
+  const piece = noise(MIB, 13);
   try {
     for (;;) fs.writeSync(fd, piece);
   } catch (error) {

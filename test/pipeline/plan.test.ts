@@ -81,8 +81,7 @@ describe("the plan of an installation round", () => {
   });
 
   it("refuses a missing release by the name of its key", () => {
-    const { "debian-release": _gone, ...without } = debian;
-    expect(() => planOf(record(without))).toThrow(/release/);
+    expect(() => planOf(record({ ...debian, "debian-release": "" }))).toThrow(/release/);
   });
 
   it("refuses a graphical installation, which Debian's installer does not have over VNC", () => {
