@@ -14,6 +14,8 @@ export const ERROR_CODES = {
   VM_UNKNOWN: "no record of this VM",
   VM_INVALID: "the VM's record cannot be read or asks for something contradictory",
   VM_CHANGED: "somebody else changed the VM's record during the start",
+  VM_UNWRITABLE: "the VM's record cannot be changed",
+  LOCK_UNUSABLE: "a lock file cannot be made or used",
   LOCK_TIMEOUT: "another process held a lock for too long",
 
   UNSUPPORTED_INSTALL_METHOD: "the installation asks for a distribution, transport or option that is not supported",
@@ -26,6 +28,7 @@ export const ERROR_CODES = {
   REDIRECT_REFUSED: "too many redirects, or one that must not be followed",
   TRANSFER_TRUNCATED: "fewer bytes came than were announced",
   TRANSFER_FAILED: "a transfer broke off",
+  CACHE_UNWRITABLE: "the cache folder cannot be written",
   STORE_DAMAGED: "the cache holds bytes that are not what it recorded",
 
   DISK_UNREADABLE: "the disk cannot be opened or read",

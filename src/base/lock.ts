@@ -33,7 +33,7 @@ const SQLITE_BUSY = 5;
  * Does `work` while holding the lock `file`, which is made when it is missing, with its folder. Others in this process
  * are kept out as well as other processes. Who waited longest is not served first.
  *
- * @throws LOCK_TIMEOUT; SETTINGS_INVALID when the file cannot be made or is something else; the signal's reason; and
+ * @throws LOCK_TIMEOUT; LOCK_UNUSABLE when the file cannot be made or is something else; the signal's reason; and
  *   what `work` throws
  */
 export async function withLock<T>(file: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
@@ -105,7 +105,7 @@ function holderOf(file: string): number | null {
 }
 
 function unusable(file: string, reason: string, cause: unknown): GuestbootError {
-  return new GuestbootError("SETTINGS_INVALID", `the lock file ${file} cannot be used: ${reason}`, {
+  return new GuestbootError("LOCK_UNUSABLE", `the lock file ${file} cannot be used: ${reason}`, {
     hint: `is its folder there, on a disk that is not full, and may this user write to it? ls -ld ${dirname(file)}`,
     cause,
   });

@@ -20,7 +20,8 @@ export function decodeText(bytes: Uint8Array): string {
 export function encodeText(text: string): Uint8Array {
   if (text.isWellFormed()) return encoder.encode(text);
   const parts: Uint8Array[] = [];
-  for (const run of text.split(/([\udc80-\udcff])/)) {
+  // Lone ones only: the second half of a character above U+FFFF looks the same.
+  for (const run of text.split(/(?<![\ud800-\udbff])([\udc80-\udcff])/)) {
     const code = run.length === 1 ? run.charCodeAt(0) : 0;
     parts.push(code >= 0xdc80 && code <= 0xdcff ? Uint8Array.of(code - ESCAPE) : encoder.encode(run));
   }

@@ -24,7 +24,7 @@ export function noSpace(folder: string, needed: number | null, what: string, cau
   const size = needed === null ? "" : ` (${inMegabytes(needed)})`;
   const left = free === null ? "" : `; ${inMegabytes(free)} are free there`;
   return new GuestbootError("NO_SPACE", `not enough free space in ${folder} for ${what}${size}${left}`, {
-    hint: `see what fills it: df -h ${folder}; old downloads go with: guestboot cache prune`,
+    hint: `see what fills it: df -h ${folder}`,
     cause,
   });
 }

@@ -55,7 +55,7 @@ export interface Store {
    * Takes the bytes in and makes the key stand for them. `onBytes` is told of every piece that has been written.
    * Nothing stays behind when it fails.
    * @throws NO_SPACE; TRANSFER_TRUNCATED, TRANSFER_FAILED when another number of bytes came than `facts` say;
-   *   SETTINGS_INVALID when the folder cannot be written; and what `body` throws
+   *   CACHE_UNWRITABLE when the folder cannot be written; and what `body` throws
    */
   write(
     key: string,
@@ -66,7 +66,7 @@ export interface Store {
   /**
    * The source has said that the key's content is current. New validators replace the old ones where they are given.
    * null when the store does not have the key any more.
-   * @throws NO_SPACE; SETTINGS_INVALID when the folder cannot be written
+   * @throws NO_SPACE; CACHE_UNWRITABLE when the folder cannot be written
    */
   touch(key: string, checkedAt: Date, validators?: StoredValidators): StoredFile | null;
   /** Everything that `find` would find, sorted by key. */
@@ -198,7 +198,7 @@ class FolderStore implements Store {
     if (isSystemError(error, "ENOSPC", "EDQUOT")) return noSpace(this.folder, size, url, error);
     if (!isSystemError(error, ...WRITE_ERRORS)) return error;
     const reason = systemReason(error);
-    return new GuestbootError("SETTINGS_INVALID", `the cache folder ${this.folder} cannot be written: ${reason}`, {
+    return new GuestbootError("CACHE_UNWRITABLE", `the cache folder ${this.folder} cannot be written: ${reason}`, {
       hint: "give this user the right to write there, or set GUESTBOOT_CACHE_DIR to another folder",
       cause: error,
     });

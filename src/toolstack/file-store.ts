@@ -228,7 +228,7 @@ function merge(json: JsonObject, before: VmRecord, after: VmRecord): JsonObject 
 
 /**
  * The lock is held, so the temporary file can have one fixed name: what a killed writer left is used up by the next.
- * @throws NO_SPACE, VM_INVALID; then the record is as it was
+ * @throws NO_SPACE, VM_UNWRITABLE; then the record is as it was
  */
 function replaceFile(folder: string, uuid: string, text: string): void {
   const file = fileOf(folder, uuid);
@@ -238,7 +238,7 @@ function replaceFile(folder: string, uuid: string, text: string): void {
     fs.renameSync(temporary, file);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
-    const code = isSystemError(error, "ENOSPC", "EDQUOT") ? "NO_SPACE" : "VM_INVALID";
+    const code = isSystemError(error, "ENOSPC", "EDQUOT") ? "NO_SPACE" : "VM_UNWRITABLE";
     throw new GuestbootError(code, `the VM's record ${file} cannot be changed: ${systemReason(error)}`, {
       cause: error,
     });

@@ -38,7 +38,7 @@ export interface RecordStore {
   /**
    * Applies all of `changes`, or none. A change whose `to` already stands counts as applied.
    * @returns the changes that were really made here: what taking them back must undo, and no more
-   * @throws VM_CHANGED when a value is neither `from` nor `to` any more; VM_UNKNOWN, VM_INVALID, LOCK_TIMEOUT
+   * @throws VM_CHANGED when a value is neither `from` nor `to` any more; VM_UNKNOWN, VM_INVALID, VM_UNWRITABLE, LOCK_TIMEOUT
    */
   apply(id: string, changes: readonly RecordChange[]): Promise<readonly RecordChange[]>;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { withLock } from "../../src/base/lock.ts";
+import { RUNTIME_FLAGS } from "../../src/cli/runtime-flags.js";
 
 const MODULE = JSON.stringify(new URL("../../src/base/lock.ts", import.meta.url).href);
 
@@ -24,7 +25,7 @@ afterEach(async () => {
 /** A process that runs `body` with `withLock` and `lock` at hand. */
 function start(body: string): ChildProcess {
   const script = `import { withLock } from ${MODULE}; import fs from "node:fs"; const lock = ${JSON.stringify(lock)}; ${body}`;
-  const child = spawn(process.execPath, ["--expose-gc", "--input-type=module", "-e", script], {
+  const child = spawn(process.execPath, [...RUNTIME_FLAGS, "--expose-gc", "--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   child.once("exit", () => children.delete(child));
@@ -135,21 +136,18 @@ describe("a lock", () => {
   it("that cannot be made says why", async () => {
     writeFileSync(join(folder.path, "file"), "");
     await expect(withLock(join(folder.path, "file/lock"), () => Promise.resolve())).rejects.toMatchObject({
-      code: "SETTINGS_INVALID",
+      code: "LOCK_UNUSABLE",
       message: `the lock file ${folder.path}/file/lock cannot be used: ${folder.path}/file is no folder`,
     });
     mkdirSync(lock, { recursive: true });
-    await expect(withLock(lock, () => Promise.resolve())).rejects.toMatchObject({ code: "SETTINGS_INVALID" });
+    await expect(withLock(lock, () => Promise.resolve())).rejects.toMatchObject({ code: "LOCK_UNUSABLE" });
   });
 
   it("says nothing on standard error", () => {
     const script = `import { withLock } from ${MODULE}; await withLock(${JSON.stringify(lock)}, async () => {});`;
-    const output = execFileSync("/bin/sh", [
-      "-c",
-      'exec "$0" --input-type=module -e "$1" 2>&1',
-      process.execPath,
-      script,
-    ]);
+    const command = 'exec "$0" "$@" --input-type=module -e "$SCRIPT" 2>&1';
+    const argv = ["-c", command, process.execPath, ...RUNTIME_FLAGS];
+    const output = execFileSync("/bin/sh", argv, { env: { ...process.env, SCRIPT: script } });
     expect(output.toString()).toBe("");
   });
 });

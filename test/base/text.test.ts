@@ -36,13 +36,12 @@ describe("text of a guest", () => {
   it("gives the same bytes again, whatever they are", () => {
     const random = seeded(1);
     for (let round = 0; round < 3000; round++) {
-      // No four-byte sequences here: see below.
-      const bytes = Uint8Array.from({ length: random() % 40 }, () => random() % 0xf0);
+      const bytes = Uint8Array.from({ length: random() % 40 }, () => random() % 0x100);
       expect(hexOf(encodeText(decodeText(bytes)))).toBe(hexOf(bytes));
     }
   });
 
-  it.fails("gives a character above U+FFFF again that stands beside a byte that is no UTF-8", () => {
+  it("gives a character above U+FFFF again that stands beside a byte that is no UTF-8", () => {
     expect(hexOf(encodeText("\u{1f480}\udcff"))).toBe("f09f9280ff");
   });
 });

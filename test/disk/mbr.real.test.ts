@@ -17,41 +17,42 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 /** Number, first byte and bytes of each volume, by number. */
 type Places = readonly (readonly [number: number | null, start: number, size: number])[];
 
-/** Where our volumes begin is seen from what is written there. */
-function ourPlaces(sectorSize: number): Places {
-  using disk = openDisk(image);
-  const starts = new Map<number, number>();
-  const recording = {
+/** Where our volumes begin is seen from what is read for their first byte. */
+function ourPlaces(file = image): Places {
+  using disk = openDisk(file);
+  let last = -1;
+  const watched = {
     size: disk.source.size,
     read: (offset: number, length: number, into?: Uint8Array) => {
-      starts.set(-1, offset);
+      last = offset;
       return disk.source.read(offset, length, into);
     },
   };
-  return readVolumes(recording, { sectorSize })
+  return readVolumes(watched, { sectorSize: disk.sectorSize })
     .volumes.map(({ number, source }) => {
       source.read(0, 1);
-      return [number, starts.get(-1) ?? -1, source.size] as const;
+      return [number, last, source.size] as const;
     })
     .sort((a, b) => Number(a[0]) - Number(b[0]));
 }
 
 interface SfdiskTable {
+  readonly sectorsize: number;
   readonly partitions: readonly { node: string; start: number; size: number; type: string; bootable?: boolean }[];
 }
 
-function sfdiskTable(sectorSize: number): SfdiskTable {
-  const args = ["--json", "--sector-size", String(sectorSize), image];
-  const { partitiontable } = JSON.parse(call("sfdisk", args, "fdisk")) as { partitiontable: SfdiskTable };
+function sfdiskTable(file = image): SfdiskTable {
+  const { partitiontable } = JSON.parse(call("sfdisk", ["--json", file], "fdisk")) as { partitiontable: SfdiskTable };
   return partitiontable;
 }
 
 const isExtended = (type: string) => ["5", "f", "85"].includes(type);
 
-function sfdiskPlaces(sectorSize: number): Places {
-  return sfdiskTable(sectorSize)
-    .partitions.filter(({ type }) => !isExtended(type))
-    .map(({ node, start, size }) => [Number(/\d+$/.exec(node)), start * sectorSize, size * sectorSize]);
+function sfdiskPlaces(file = image): Places {
+  const { sectorsize, partitions } = sfdiskTable(file);
+  return partitions
+    .filter(({ type }) => !isExtended(type))
+    .map(({ node, start, size }) => [Number(/\d+$/.exec(node)), start * sectorsize, size * sectorsize]);
 }
 
 /** As libblkid reads the table. */
@@ -64,12 +65,14 @@ function partxPlaces(): Places {
     .map(([number, start, count]) => [Number(number), Number(start) * 512, Number(count) * 512]);
 }
 
-function partition(script: string, sizeMiB: number, sectorSize = 512): void {
+function makeEmptyDisk(sizeMiB: number): void {
   fs.rmSync(image, { force: true });
   fs.closeSync(fs.openSync(image, "w"));
   fs.truncateSync(image, sizeMiB * 1024 * 1024);
-  const args = ["-q", "--no-reread", "--no-tell-kernel", "--sector-size", String(sectorSize), image];
-  call("sfdisk", args, "fdisk", script);
+}
+
+function partition(script: string, file = image): void {
+  call("sfdisk", ["-q", "--no-reread", "--no-tell-kernel", file], "fdisk", script);
 }
 
 describe("a table that sfdisk wrote", () => {
@@ -86,26 +89,34 @@ describe("a table that sfdisk wrote", () => {
     ["logical partitions alone", ["4: type=f", ...LOGICALS]],
     ["an active logical partition", ["1: type=5", "5: size=10MiB, type=83", "6: size=10MiB, type=83, bootable"]],
   ])("(%s) is read as sfdisk and libblkid read it", (_what, lines) => {
-    partition(["label: dos", ...lines, ""].join("\n"), 100);
-    expect(ourPlaces(512)).toEqual(sfdiskPlaces(512));
-    expect(ourPlaces(512)).toEqual(partxPlaces());
+    makeEmptyDisk(100);
+    partition(["label: dos", ...lines, ""].join("\n"));
+    expect(ourPlaces()).toEqual(sfdiskPlaces());
+    expect(ourPlaces()).toEqual(partxPlaces());
     using disk = openDisk(image);
-    const active = sfdiskTable(512).partitions.filter(({ bootable }) => bootable === true);
+    const active = sfdiskTable().partitions.filter(({ bootable }) => bootable === true);
     const ours = readVolumes(disk.source).volumes.filter((volume) => volume.active);
     expect(ours.length).toBe(active.length);
   });
 
   it("in sectors of 4096 bytes is read in them", () => {
-    partition(
-      "label: dos\n1: size=10MiB, type=83\n2: type=5\n5: size=10MiB, type=83\n6: size=9MiB, type=83\n",
-      100,
-      4096,
-    );
-    expect(ourPlaces(4096)).toEqual(sfdiskPlaces(4096));
+    makeEmptyDisk(100);
+    const device = call("losetup", ["--find", "--show", "--sector-size", "4096", image], "mount").trim();
+    try {
+      partition(
+        "label: dos\n1: size=10MiB, type=83\n2: type=5\n5: size=10MiB, type=83\n6: size=9MiB, type=83\n",
+        device,
+      );
+      expect(sfdiskTable(device).sectorsize).toBe(4096);
+      expect(ourPlaces(device)).toEqual(sfdiskPlaces(device));
+    } finally {
+      call("losetup", ["--detach", device], "mount");
+    }
   });
 
   it("that is a GPT is named", () => {
-    partition("label: gpt\nsize=10MiB\n", 20);
+    makeEmptyDisk(20);
+    partition("label: gpt\nsize=10MiB\n");
     using disk = openDisk(image);
     const { volumes, notes } = readVolumes(disk.source);
     expect([volumes, notes]).toEqual([[], [expect.stringContaining("GPT")]]);
@@ -137,8 +148,8 @@ describe("a table that sfdisk wrote", () => {
 describe("a table that no tool writes", () => {
   it("with a chain of 200 is read as libblkid reads it", () => {
     fs.writeFileSync(image, chainDisk(200));
-    expect(ourPlaces(512)).toEqual(partxPlaces());
-    expect(ourPlaces(512).length).toBe(200);
+    expect(ourPlaces()).toEqual(partxPlaces());
+    expect(ourPlaces().length).toBe(200);
   });
 
   it("with links that hold no partition, or name the next one first, is read as libblkid reads it", () => {
@@ -153,16 +164,14 @@ describe("a table that no tool writes", () => {
         putTable(disk, at, [[own, next], [next, own], [next], [own]][random() % (link === 6 ? 4 : 3)] ?? []);
       }
       fs.writeFileSync(image, disk);
-      expect(ourPlaces(512)).toEqual(partxPlaces());
+      expect(ourPlaces()).toEqual(partxPlaces());
     }
   });
 });
 
 describe("a filesystem on the whole disk", () => {
   it.each(["mkfs.ext4", "mkfs.fat"])("is not taken for a table when it has a boot sector (%s)", (mkfs) => {
-    fs.rmSync(image, { force: true });
-    fs.closeSync(fs.openSync(image, "w"));
-    fs.truncateSync(image, 8 * 1024 * 1024);
+    makeEmptyDisk(8);
     call(mkfs, [image], mkfs === "mkfs.fat" ? "dosfstools" : "e2fsprogs");
     if (mkfs === "mkfs.ext4") {
       const bytes = fs.readFileSync(image);

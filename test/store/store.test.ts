@@ -139,7 +139,7 @@ describe("a write that fails", () => {
     writeFileSync(join(folder.path, "file"), "");
     const broken = openStore(join(folder.path, "file/cache"));
     await expect(broken.write("key", FACTS, pieces("abc"))).rejects.toMatchObject({
-      code: "SETTINGS_INVALID",
+      code: "CACHE_UNWRITABLE",
       message: `the cache folder ${folder.path}/file/cache cannot be written: not a directory`,
     });
     expect(broken.find("key")).toBeNull();

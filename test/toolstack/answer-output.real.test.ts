@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openAnswerOutput } from "../../src/toolstack/answer-output.ts";
+import { RUNTIME_FLAGS } from "../../src/cli/runtime-flags.js";
 
 const PYTHON = "/usr/bin/python3";
 let folder = "";
@@ -119,9 +120,13 @@ sys.exit(0 if child.wait() == 0 and data == b"0123456789abcdef" * 65536 else 1)
 `;
     const code = `const { openAnswerOutput } = await import(${JSON.stringify(module)});
       openAnswerOutput("-").write(Buffer.from("0123456789abcdef".repeat(65536)));`;
-    const result = spawnSync("/usr/bin/python3", ["-c", script, process.execPath, "--input-type=module", "-e", code], {
-      encoding: "utf8",
-    });
+    const result = spawnSync(
+      "/usr/bin/python3",
+      ["-c", script, process.execPath, ...RUNTIME_FLAGS, "--input-type=module", "-e", code],
+      {
+        encoding: "utf8",
+      },
+    );
     expect([result.status, result.stderr]).toEqual([0, ""]);
   });
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openFileStore } from "../../src/toolstack/file-store.ts";
 import type { RecordChange } from "../../src/toolstack/vm-record.ts";
+import { RUNTIME_FLAGS } from "../../src/cli/runtime-flags.js";
 
 const UUID = "0f3a1b2c-1111-2222-3333-444455556666";
 const STORE = join(import.meta.dirname, "../../src/toolstack/file-store.ts");
@@ -30,7 +31,9 @@ afterEach(() => {
 function start(code: string): { kill: () => void; ended: Promise<number | string | null>; output: () => string } {
   const program = `const { openFileStore } = await import(${JSON.stringify(STORE)});
     const UUID = ${JSON.stringify(UUID)}; const store = openFileStore(${JSON.stringify(state)}); ${code}`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...RUNTIME_FLAGS, "--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   child.stdout.on("data", (data: Buffer) => (output += data.toString()));
   child.stderr.on("data", (data: Buffer) => (output += data.toString()));

@@ -1,0 +1,51 @@
+/** Everything that a caller may do to a filesystem, done to one that may be hostile, and what came of it. */
+import type { ByteSource } from "../../src/base/byte-source.ts";
+import { GuestbootError } from "../../src/base/errors.ts";
+import { openFilesystem } from "../../src/filesystem/detect.ts";
+import type { DirectoryEntry, GuestFilesystem } from "../../src/filesystem/filesystem.ts";
+
+export interface Exploration {
+  readonly files: number;
+  /** By code, how often. */
+  readonly errors: Readonly<Record<string, number>>;
+  readonly milliseconds: number;
+}
+
+const MAX_DEPTH = 5;
+const MAX_NAMES = 200;
+const MAX_READ = 1024 * 1024;
+const BUFFER = new Uint8Array(MAX_READ);
+
+/** @throws whatever is no GuestbootError, and INTERNAL: those are what the tests look for */
+export function explore(source: ByteSource): Exploration {
+  const started = performance.now();
+  const errors: Record<string, number> = {};
+  let files = 0;
+  let names = 0;
+  const attempt = <T>(work: () => T): T | null => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof GuestbootError) || error.code === "INTERNAL") throw error;
+      errors[error.code] = (errors[error.code] ?? 0) + 1;
+      return null;
+    }
+  };
+  const visit = (filesystem: GuestFilesystem, path: string, depth: number): void => {
+    const entries: DirectoryEntry[] = attempt(() => filesystem.list(path)) ?? [];
+    for (const { name, node } of entries) {
+      if (name.includes("/") || names++ >= MAX_NAMES) continue;
+      const below = `${path}/${name}`;
+      if (node.kind === "directory" && depth < MAX_DEPTH) visit(filesystem, below, depth + 1);
+      else if (attempt(() => readSome(filesystem, below)) !== null) files++;
+    }
+  };
+  const filesystem = attempt(() => openFilesystem(source));
+  if (filesystem !== null) visit(filesystem, "", 0);
+  return { files, errors, milliseconds: performance.now() - started };
+}
+
+function readSome(filesystem: GuestFilesystem, path: string): number {
+  const content = filesystem.open(path);
+  return content.read(0, Math.min(content.size, MAX_READ), BUFFER).length;
+}
