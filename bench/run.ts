@@ -10,6 +10,7 @@ import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { makeFilesystemImage } from "../fixtures/disk-images.ts";
 import { DEBIAN_INSTALLER } from "../fixtures/debian-installer.ts";
+import { buildExecutable } from "../scripts/executable.ts";
 import { measureInTurn, ratioOf, type Command, type Measured } from "./measure.ts";
 
 const { values } = parseArgs({ options: { runs: { type: "string", default: "15" }, json: { type: "boolean" } } });
@@ -57,6 +58,17 @@ try {
       null,
     ),
   ];
+  const cached = path.join(work, "code-cache/pygrub");
+  fs.mkdirSync(path.dirname(cached));
+  await buildExecutable({ kind: "code cache", output: cached });
+  const start = ["-q", "-n", image];
+  rows.push(
+    compare(
+      "-n: start-up snapshot / code cache",
+      [pygrub(OURS, start), { name: "code cache", argv: [cached, ...start] }],
+      null,
+    ),
+  );
   if (values.json === true) process.stdout.write(`${JSON.stringify(asJson(rows), null, 2)}\n`);
   else print(rows);
 } finally {
@@ -108,7 +120,7 @@ function print(rows: readonly Row[]): void {
   const lines = [
     `${machine()}; ${RUNS} runs each, in turn; median wall time in ms, ratio of neighbouring runs`,
     "",
-    `${"".padEnd(30)} ${"ours".padStart(8)} ${"other".padStart(8)} ${"ratio".padStart(7)} ${"bar".padStart(6)}  ${"peak MB".padStart(8)}`,
+    `${"".padEnd(36)} ${"ours".padStart(8)} ${"other".padStart(8)} ${"ratio".padStart(7)} ${"bar".padStart(6)}  ${"peak MB".padStart(8)}`,
   ];
   for (const { what, ours, other, ratio, bar } of rows) {
     const figures = [
@@ -120,7 +132,7 @@ function print(rows: readonly Row[]): void {
       (word) => word !== "",
     );
     lines.push(
-      `${what.padEnd(30)} ${figures.join(" ")} ${(bar?.toFixed(2) ?? "").padStart(6)}  ${ours.peak.toFixed(0).padStart(8)}  ${verdict.join(", ")}`.trimEnd(),
+      `${what.padEnd(36)} ${figures.join(" ")} ${(bar?.toFixed(2) ?? "").padStart(6)}  ${ours.peak.toFixed(0).padStart(8)}  ${verdict.join(", ")}`.trimEnd(),
     );
   }
   process.stdout.write(`${lines.join("\n")}\n`);

@@ -31,6 +31,9 @@ const DEBIAN_PACKAGES = [
   { name: "mount", file: "/bin/mount", for: ["test"] },
   { name: "python3", file: "/usr/bin/python3", for: ["test"] },
   { name: "time", file: "/usr/bin/time", for: ["test"] },
+  { name: "strace", file: "/usr/bin/strace", for: ["test"] },
+  { name: "xfsprogs", file: "/sbin/mkfs.xfs", for: ["test"] },
+  { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 
 installNpmPackages();

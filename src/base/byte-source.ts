@@ -4,6 +4,12 @@
  */
 import { GuestbootError } from "./errors.ts";
 
+/** A range of the disk itself, in bytes. */
+export interface DiskRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface ByteSource {
   /** Length in bytes. */
   readonly size: number;
@@ -14,6 +20,12 @@ export interface ByteSource {
    * @throws GuestbootError OUT_OF_BOUNDS when the range is not inside the source; DISK_UNREADABLE when the device fails
    */
   read(offset: number, length: number, into?: Uint8Array): Uint8Array;
+  /**
+   * Where on the disk the bytes from `offset` on lie, as far as they lie there in one piece and as they are (at most
+   * `length`); null where they do not (holes, what is decompressed). Sources that lie on no disk have no such method.
+   * @throws as `read`
+   */
+  onDisk?(offset: number, length: number): DiskRange | null;
 }
 
 /** Throws OUT_OF_BOUNDS unless `offset`, `length` name a range inside `size` bytes. `what` names the source. */
@@ -42,6 +54,10 @@ export function sliceSource(source: ByteSource, start: number, size: number, wha
     read(offset, length, into) {
       checkRange(offset, length, size, what);
       return source.read(start + offset, length, into);
+    },
+    onDisk(offset, length) {
+      checkRange(offset, length, size, what);
+      return source.onDisk?.(start + offset, length) ?? null;
     },
   };
 }

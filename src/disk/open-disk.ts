@@ -9,6 +9,8 @@ import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 export interface OpenDisk extends Disposable {
   readonly path: string;
   readonly source: ByteSource;
+  /** The disk's descriptor, open for reading. */
+  readonly fd: number;
   /** Bytes of a logical sector, in which partition tables count. */
   readonly sectorSize: number;
 }
@@ -34,7 +36,15 @@ export function openDisk(path: string): OpenDisk {
     return {
       path,
       sectorSize,
-      source: { size, read: (offset, length, into) => readExactly(path, fd, size, offset, length, into) },
+      fd,
+      source: {
+        size,
+        read: (offset, length, into) => readExactly(path, fd, size, offset, length, into),
+        onDisk(offset, length) {
+          checkRange(offset, length, size, path);
+          return { offset, length };
+        },
+      },
       [Symbol.dispose]() {
         // A second close could hit another file that has got the same number meanwhile.
         if (!closed) fs.closeSync(fd);

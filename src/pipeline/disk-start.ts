@@ -8,7 +8,7 @@ import { readVolumes } from "../disk/volumes.ts";
 import type { BootFiles } from "../store/boot-files.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { confine } from "./confine.ts";
-import { copyOut } from "./copy-out.ts";
+import { copyOut, type SendingDisk } from "./copy-out.ts";
 import { findBoot, findFiles, placesOf } from "./find-boot.ts";
 
 export interface DiskStart {
@@ -50,17 +50,26 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   }
   // Loaded here: a start that copies nothing has no use for it.
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
+  const { prepareSendFile } = await import("../base/send-file.ts");
   using files = ownBootFiles(start.bootFolder);
-  extract(start, disk, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
+  const sending = { fd: disk.fd, send: prepareSendFile() };
+  extract(start, disk, sending, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
 }
 
-function extract(start: DiskStart, disk: OpenDisk, files: BootFiles, kernelFd: number, ramdiskFd: number): void {
+function extract(
+  start: DiskStart,
+  disk: OpenDisk,
+  sending: SendingDisk,
+  files: BootFiles,
+  kernelFd: number,
+  ramdiskFd: number,
+): void {
   confine({ uid: start.uid });
   const chosen = choose(start, disk);
   const { maxFileSize: maxSize } = start;
-  copyOut([chosen.kernel], { fd: kernelFd, path: files.kernel, role: "kernel", maxSize });
+  copyOut([chosen.kernel], { fd: kernelFd, path: files.kernel, role: "kernel", maxSize }, sending);
   const hasRamdisk = chosen.ramdisks.length > 0;
-  if (hasRamdisk) copyOut(chosen.ramdisks, { fd: ramdiskFd, path: files.ramdisk, role: "ramdisk", maxSize });
+  if (hasRamdisk) copyOut(chosen.ramdisks, { fd: ramdiskFd, path: files.ramdisk, role: "ramdisk", maxSize }, sending);
   start.deliver({
     kernel: files.kernel,
     ramdisk: hasRamdisk ? files.ramdisk : null,

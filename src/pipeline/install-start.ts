@@ -83,7 +83,7 @@ function joinRamdisks(ramdisks: readonly StoredFile[], path: string): void {
   const sources = ramdisks.map((file) => stack.use(openDisk(file.path)).source);
   const fd = createBootFile(path);
   try {
-    copyOut(sources, { fd, path, role: "ramdisk", maxSize: Number.MAX_SAFE_INTEGER });
+    copyOut(sources, { fd, path, role: "ramdisk", maxSize: Number.MAX_SAFE_INTEGER }, null);
   } finally {
     fs.closeSync(fd);
   }

@@ -128,6 +128,22 @@ describe("beside upstream pygrub", () => {
     expectSame(image, "--args=a=1", "--args=console=hvc0 b='x y'");
   });
 
+  it("a ramdisk with holes, which read as zeros", () => {
+    const sparse = at("sparse");
+    fs.cpSync(guest, sparse, { recursive: true });
+    const ramdisk = path.join(sparse, "boot/initrd.img");
+    const fd = fs.openSync(ramdisk, "w");
+    for (const mebibyte of [0, 3, 4, 9])
+      fs.writeSync(fd, Buffer.alloc(1 << 20, mebibyte + 1), 0, 1 << 20, mebibyte << 20);
+    fs.ftruncateSync(fd, (12 << 20) + 17);
+    fs.closeSync(fd);
+    const image = at("sparse.img");
+    makeFilesystemImage({ path: image, type: "ext4", sizeMiB: 160, folder: sparse });
+    const [ours, upstream] = [programPath("pygrub"), UPSTREAM].map((program) => extract(program, image));
+    expect(ours?.ramdisk.equals(fs.readFileSync(ramdisk))).toBe(true);
+    expect(upstream?.ramdisk.equals(fs.readFileSync(ramdisk))).toBe(true);
+  });
+
   it("as an unprivileged user", () => {
     const image = at("entries.img");
     // Upstream opens the disk after it has become that user.

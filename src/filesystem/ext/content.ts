@@ -1,7 +1,7 @@
 /**
  * The content of a file, folder or long link as a byte source.
  */
-import { checkRange, memorySource, targetOf, type ByteSource } from "../../base/byte-source.ts";
+import { checkRange, memorySource, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { hasInlineData, inlineData, isFastLink, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { readRuns, type Run } from "./runs.ts";
@@ -70,6 +70,16 @@ class MappedContent implements ByteSource {
       }
     }
     return target;
+  }
+
+  onDisk(offset: number, length: number): DiskRange | null {
+    checkRange(offset, length, this.size, this.#what);
+    const { blockSize } = this.#layout.superblock;
+    const run = this.#runAt(Math.floor(offset / blockSize));
+    if (run === undefined || run.logical * blockSize > offset) return null;
+    const inRun = offset - run.logical * blockSize;
+    const available = Math.min(length, run.count * blockSize - inRun);
+    return this.#layout.source.onDisk?.(run.physical * blockSize + inRun, available) ?? null;
   }
 
   /** The run that holds the block, or else the next one; undefined behind the last. */
