@@ -34,6 +34,11 @@ const DEBIAN_PACKAGES = [
   { name: "time", file: "/usr/bin/time", for: ["test"] },
   { name: "strace", file: "/usr/bin/strace", for: ["test"] },
   { name: "xfsprogs", file: "/sbin/mkfs.xfs", for: ["test"] },
+  { name: "btrfs-progs", file: "/sbin/mkfs.btrfs", for: ["test"] },
+  { name: "dosfstools", file: "/sbin/mkfs.fat", for: ["test"] },
+  { name: "squashfs-tools", file: "/usr/bin/mksquashfs", for: ["test"] },
+  { name: "xorriso", file: "/usr/bin/xorriso", for: ["test"] },
+  { name: "cryptsetup-bin", file: "/sbin/cryptsetup", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 

@@ -32,28 +32,25 @@ function decodeEscaping(bytes: Uint8Array): string {
   const parts: string[] = [];
   let at = 0;
   while (at < bytes.length) {
-    const length = sequenceLength(bytes, at);
-    if (length === 0) {
-      parts.push(String.fromCharCode(ESCAPE + (bytes[at] ?? 0)));
-      at += 1;
-    } else {
-      parts.push(strict.decode(bytes.subarray(at, at + length)));
-      at += length;
-    }
+    const start = at;
+    for (let length = sequenceLength(bytes, at); length > 0; length = sequenceLength(bytes, at)) at += length;
+    if (at > start) parts.push(strict.decode(bytes.subarray(start, at)));
+    if (at < bytes.length) parts.push(String.fromCharCode(ESCAPE + (bytes[at] ?? 0)));
+    at += 1;
   }
   return parts.join("");
 }
 
 /** The length of the valid UTF-8 sequence at `at` (RFC 3629, section 4), or 0. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
-  const lead = bytes[at] ?? 0;
-  const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  if (length <= 1) return length;
-  if (at + length > bytes.length) return 0;
-  try {
-    strict.decode(bytes.subarray(at, at + length));
-    return length;
-  } catch {
-    return 0;
-  }
+  const lead = bytes[at] ?? 0xff;
+  if (lead < 0x80) return 1;
+  const length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  // Overlong forms, surrogates and what is above U+10FFFF show in the second byte.
+  const lowest = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+  const highest = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+  const second = bytes[at + 1] ?? 0;
+  if (length === 0 || second < lowest || second > highest) return 0;
+  for (let index = 2; index < length; index++) if (((bytes[at + index] ?? 0) & 0xc0) !== 0x80) return 0;
+  return length;
 }

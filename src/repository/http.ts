@@ -36,12 +36,12 @@ export const DEFAULT_HTTP_OPTIONS: HttpOptions = {
  * @param address ending in `/`, without user and password
  * @throws nothing yet; a server that is down is noticed at the first file
  */
-export async function openHttpRepository(
+export function openHttpRepository(
   address: string,
   credentials: Credentials | null,
   given: Partial<HttpOptions> = {},
   progress: Progress = silent,
-): Promise<Repository> {
+): Repository {
   const options = { ...DEFAULT_HTTP_OPTIONS, ...given };
   return new HttpRepository(address, credentials, options, trustedAuthorities(options), progress);
 }

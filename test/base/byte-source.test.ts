@@ -58,6 +58,14 @@ describe("a slice", () => {
     expect(() => sliceSource(slice, 15, 6, "inner")).toThrow(outOfBounds);
   });
 
+  it("knows where on the disk it lies, and only of what is inside it", () => {
+    const disk: ByteSource = { ...memorySource(bytes), onDisk: (offset, length) => ({ offset, length }) };
+    const inner = sliceSource(sliceSource(disk, 10, 50, "partition"), 5, 20, "volume");
+    expect(inner.onDisk?.(2, 3)).toEqual({ offset: 17, length: 3 });
+    expect(() => inner.onDisk?.(19, 2)).toThrow(outOfBounds);
+    expect(slice.onDisk?.(0, 1)).toBeNull();
+  });
+
   it("may be empty", () => {
     expect(sliceSource(slice, 20, 0, "inner").read(0, 0).length).toBe(0);
   });

@@ -100,6 +100,28 @@ describe.each(IMAGES)("%s with blocks of %i bytes", (type, blockSize) => {
     expect(differencesWithin(grub, ours)).toEqual([]);
   });
 
+  it("says where on the disk a file lies, so that the same bytes can be taken from there", () => {
+    using disk = openDisk(image);
+    const filesystem = openFilesystem(disk.source);
+    for (const name of SAMPLES) {
+      const content = filesystem.open(name);
+      let at = 0;
+      let holes = 0;
+      while (at < content.size) {
+        const range = content.onDisk?.(at, content.size - at) ?? null;
+        // A block at a time where it is a hole: there must be zeros.
+        const length = range?.length ?? Math.min(blockSize - (at % blockSize), content.size - at);
+        const there = range === null ? Buffer.alloc(length) : disk.source.read(range.offset, length);
+        if (range === null) holes += length;
+        if (Buffer.compare(content.read(at, length), there) !== 0) expect.unreachable(`${name} at ${at}`);
+        at += length;
+      }
+      expect(at).toBe(content.size);
+      if (name.startsWith("/sparse/")) expect(holes).toBeGreaterThan(100_000);
+      if (name === "/fragments" || name === "/five-megabytes") expect(holes).toBe(0);
+    }
+  });
+
   it("leads every path where the kernel's walk leads it", () => {
     using disk = openDisk(image);
     const filesystem = openFilesystem(disk.source);

@@ -87,14 +87,12 @@ function hostDigest(file: Buffer): string {
  * `base/text.ts`), which is spelled out here again so that the comparison does not lean on our own encoder.
  */
 function bytesOf(text: string): string {
-  return [...text]
-    .map((character) => {
-      const code = character.charCodeAt(0);
-      return character.length === 1 && code >= 0xdc80 && code <= 0xdcff
-        ? String.fromCharCode(code - 0xdc00)
-        : Buffer.from(character).toString("latin1");
-    })
-    .join("");
+  return Array.from(text, (character) => {
+    const code = character.charCodeAt(0);
+    return character.length === 1 && code >= 0xdc80 && code <= 0xdcff
+      ? String.fromCharCode(code - 0xdc00)
+      : Buffer.from(character).toString("latin1");
+  }).join("");
 }
 
 function sorted(tree: ReadonlyMap<string, string>): Tree {
