@@ -4,6 +4,7 @@
  *
  *   node scripts/setup.js --for demo     what `npm start` needs
  *   node scripts/setup.js --for test     what `npm test` needs
+ *   node scripts/setup.js --for build    npm packages alone
  */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";

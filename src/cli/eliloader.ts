@@ -37,7 +37,9 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     if (error.code === "USAGE") {
-      process.stderr.write(`${formatFailure(usageFailure(error), format, "eliloader")}${ELILOADER_USAGE}`);
+      // The toolstack shows its user what follows the last line's mark, and with -q reads nothing else.
+      const usage = argv.includes("-q") || argv.includes("--quiet") || format === "sxp" ? "" : `${ELILOADER_USAGE}\n`;
+      process.stderr.write(`${usage}${formatFailure(usageFailure(error), format, "eliloader")}`);
       return 2;
     }
     process.stderr.write(formatFailure(error, format, "eliloader"));

@@ -135,7 +135,12 @@ describe("an installation that cannot start", () => {
     const argv = ["-q", "--vm", VM, "--kernel", "/boot/vmlinuz", "/dev/null"];
     const ended = await start(programPath("eliloader"), argv, set);
     expect(ended).toMatchObject({ status: 2, stdout: "" });
-    expect(ended.stderr).toMatch(/PV_bootloader_args/);
+    expect(ended.stderr).toMatch(/^RuntimeError: .*PV_bootloader_args.*\n$/);
+  });
+
+  it("makes a missing default boot directory for itself alone", async () => {
+    await startVm(installRecord(repository("empty")));
+    expect(fs.statSync(at("boot")).mode & 0o777).toBe(0o700);
   });
 
   it("tells the old xapi a code and its arguments, a line each", async () => {
