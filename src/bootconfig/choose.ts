@@ -7,7 +7,7 @@
  */
 import { GuestbootError } from "../base/errors.ts";
 import type { BootConfig, BootEntry } from "./boot-config.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../base/printable.ts";
 
 export interface ChosenEntry {
   /** Index into `entries`. */

@@ -8,7 +8,7 @@
 import type { BootEntry, FileReference } from "./boot-config.ts";
 import { parseDevice, splitDevice, type NamedDevice } from "./grub-device.ts";
 import { splitWord, type Command } from "./grub-legacy-line.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../base/printable.ts";
 
 export interface Title {
   /** Counted from 0 over all titles, as `default` counts. */

@@ -10,7 +10,7 @@ import { GuestbootError } from "../base/errors.ts";
 import type { BootConfig, BootEntry } from "./boot-config.ts";
 import { readCommands, readNumber, splitWord, type Command } from "./grub-legacy-line.ts";
 import { readTitle, type Title } from "./grub-legacy-title.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../base/printable.ts";
 
 export interface GrubLegacyOptions {
   /** The text of the file `default` beside the config, or null when there is none; asked for `default saved` only. */

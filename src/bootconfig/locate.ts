@@ -8,7 +8,7 @@ import { decodeText } from "../base/text.ts";
 import type { GuestFilesystem, NodeKind } from "../filesystem/filesystem.ts";
 import type { BootConfig, ConfigSyntax } from "./boot-config.ts";
 import { MAX_CONFIG_SIZE, parseGrubLegacy } from "./grub-legacy.ts";
-import { quote } from "./quote.ts";
+import { quote } from "../base/printable.ts";
 
 export interface LocatedConfig {
   readonly path: string;

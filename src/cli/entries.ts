@@ -5,7 +5,7 @@ import type { BootEntry } from "../bootconfig/boot-config.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { bootConfigOf, type ShownConfig } from "./boot-config-of.ts";
 import { helpOf } from "./help.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../base/printable.ts";
 import { printJson, reporting } from "./report.ts";
 
 export async function runEntries(argv: readonly string[]): Promise<number> {

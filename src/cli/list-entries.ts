@@ -7,7 +7,7 @@ import type { OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { bootConfigOf } from "./boot-config-of.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../base/printable.ts";
 import type { PygrubBoot } from "./pygrub-options.ts";
 
 export function listEntries(options: PygrubBoot, format: OutputFormat): void {

@@ -3,6 +3,7 @@
  * standard error.
  */
 import { asGuestbootError, type GuestbootError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { helpOf } from "./help.ts";
 
 /** Runs a command's work and reports its failure in guestboot's own way: 1 for a failure, 2 for wrong usage. */
@@ -25,8 +26,8 @@ export async function reporting(
 
 /** One line a thing: what failed, then what to do. */
 function wordsOf(error: GuestbootError, usage: string | null): string {
-  const lines = [`guestboot: ${error.message}`];
-  if (error.hint !== undefined) lines.push(`  → ${error.hint}`);
+  const lines = [`guestboot: ${printable(error.message)}`];
+  if (error.hint !== undefined) lines.push(`  → ${printable(error.hint)}`);
   if (error.code === "INTERNAL" && process.argv.includes("--debug") && error.cause instanceof Error) {
     lines.push(error.cause.stack ?? "");
   }

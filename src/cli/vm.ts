@@ -10,7 +10,7 @@ import { planReinstall } from "../pipeline/reinstall.ts";
 import { openFileStore } from "../toolstack/file-store.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { helpOf } from "./help.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../base/printable.ts";
 import { printJson, reporting } from "./report.ts";
 
 export async function runVm(argv: readonly string[]): Promise<number> {

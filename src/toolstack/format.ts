@@ -3,6 +3,7 @@
  * libxl NUL-terminated items.
  */
 import { GuestbootError, type ErrorCode } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { encodeText } from "../base/text.ts";
 import type { Answer, ArgumentPiece, OutputFormat } from "./answer.ts";
 
@@ -127,10 +128,7 @@ function xapiCode(code: ErrorCode): string {
 
 /** Newlines become "; ", other control characters and bytes that are no UTF-8 (see base/text.ts) `\xNN`. */
 function oneLine(text: string): string {
-  return text
-    .trim()
-    .replace(/\s*[\r\n]+\s*/g, "; ")
-    .replace(/[\0-\x1f\x7f-\x9f\udc80-\udcff]/gu, (character) => `\\x${hex(character.charCodeAt(0) & 0xff)}`);
+  return printable(text.trim().replace(/\s*[\r\n]+\s*/g, "; "));
 }
 
 function hex(code: number): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { quote } from "../../src/bootconfig/quote.ts";
+import { quote } from "../../src/base/printable.ts";
 
 test("plain text stands between quotation marks", () => {
   expect(quote("Größe ✓")).toBe('"Größe ✓"');
