@@ -39,6 +39,8 @@ const DEBIAN_PACKAGES = [
   { name: "dosfstools", file: "/sbin/mkfs.fat", for: ["test"] },
   { name: "squashfs-tools", file: "/usr/bin/mksquashfs", for: ["test"] },
   { name: "xorriso", file: "/usr/bin/xorriso", for: ["test"] },
+  { name: "genisoimage", file: "/usr/bin/isoinfo", for: ["test"] },
+  { name: "isolinux", file: "/usr/lib/ISOLINUX/isohdpfx.bin", for: ["test"] },
   { name: "cryptsetup-bin", file: "/sbin/cryptsetup", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];

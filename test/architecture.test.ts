@@ -53,8 +53,8 @@ const files = fs
 
 function importsOf(file: string): string[] {
   const text = fs.readFileSync(path.join(SRC, file), "utf8");
-  const found = text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g);
-  return [...found].map(([, target = ""]) => path.join(path.dirname(file), target));
+  const found = text.matchAll(/^(?:import|export)\b[^;"]*"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm);
+  return [...found].map(([, target, lazily]) => path.join(path.dirname(file), target ?? lazily ?? ""));
 }
 
 const roomOf = (file: string) => file.split(path.sep)[0] ?? "";

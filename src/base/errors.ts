@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   UNSUPPORTED_INSTALL_METHOD: "the installation asks for a distribution, transport or option that is not supported",
   SUPPORT_PACKAGE_MISSING: "a support file that the installation needs is not on this host",
   INVALID_SOURCE: "the repository does not hold what the installation needs",
+  SECOND_ROUND_FAILED: "the guest does not boot from its disk after its installation",
   CATALOG_INVALID: "a file of the distribution catalog is wrong",
 
   REPOSITORY_UNREACHABLE: "the repository does not answer",

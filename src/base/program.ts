@@ -39,6 +39,13 @@ export function checkoutCache(): string | null {
   return fs.existsSync(folder) ? folder : null;
 }
 
+/** How to start ourselves again: the file to execute, and the arguments that come before the program's own. */
+export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {
+  if (process.getBuiltinModule("node:sea").isSea()) return { file: process.execPath, args: [] };
+  const [, script = ""] = process.argv;
+  return { file: process.execPath, args: [...process.execArgv, script] };
+}
+
 /** The catalog's files, name and text: from inside the single executable, else from the package's `distros/`. */
 export function catalogFiles(): { name: string; text: string }[] {
   const sea = process.getBuiltinModule("node:sea");

@@ -52,6 +52,7 @@ async function boot(options: PygrubBoot, argv: readonly string[], settings: Sett
   const { progressFor } = await import("./progress.ts");
   await installVm({
     vm: record.uuid,
+    disk: options.disk,
     settings,
     bootFolder: options.outputDirectory ?? settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
     makeBootFolder: options.outputDirectory === null,

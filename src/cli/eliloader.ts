@@ -24,6 +24,7 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
     format = eliloaderFormat(options, settings.eliloaderOutput);
     await installVm({
       vm: options.vm,
+      disk: options.disk,
       settings,
       bootFolder: settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
       makeBootFolder: true,
@@ -43,7 +44,7 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
       return 2;
     }
     process.stderr.write(formatFailure(error, format, "eliloader"));
-    return 1;
+    return error.code === "SECOND_ROUND_FAILED" ? 3 : 1;
   }
 }
 

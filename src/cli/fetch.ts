@@ -5,16 +5,13 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { readSettings } from "../base/settings.ts";
-import { resolveCandidate } from "../distro/resolve.ts";
 import { obtain } from "../pipeline/obtain.ts";
-import { parseLocation } from "../repository/location.ts";
-import { openRepository } from "../repository/open.ts";
 import { handOut } from "../store/hand-out.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import { candidatesOf, resolvedJson, TARGET_OPTIONS, type FileJson } from "./installer-target.ts";
+import { resolvedJson, resolveFor, TARGET_OPTIONS, type FileJson } from "./installer-target.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -30,22 +27,19 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
       process.stdout.write(helpOf("fetch"));
       return;
     }
-    const location = parseLocation(onlyOperand(positionals, "REPOSITORY"));
+    const address = onlyOperand(positionals, "REPOSITORY");
     const folder = outputFolder(values.output);
-    const candidates = candidatesOf(values);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
-    await using repository = await openRepository(location, {});
     const store = openStore(cacheFolderOf(await readSettings(process.env)));
-    const found = await resolveCandidate(candidates, repository.address, async (below): Promise<FetchedFile | null> => {
-      const stored = await obtain(below, { repository, store, progress });
+    const found = await resolveFor(address, values, progress, async (repository, path): Promise<FetchedFile | null> => {
+      const stored = await obtain(path, { repository, store, progress });
       if (stored === null) return null;
-      return { url: repository.addressOf(below), path: below, digest: stored.digest, size: stored.size, stored };
+      return { url: repository.addressOf(path), path, digest: stored.digest, size: stored.size, stored };
     });
     const files = [found.kernel, ...found.ramdisks].map((file) => ({ file, target: targetOf(folder, file.path) }));
     for (const { file, target } of files) replaceWith(file.stored, target);
     if (json) {
-      const plain = ({ url, path, digest, size }: FetchedFile): FileJson => ({ url, path, digest, size });
-      printJson(resolvedJson(found.candidate, plain(found.kernel), found.ramdisks.map(plain)));
+      printJson(resolvedJson(found));
     } else {
       for (const { file, target } of files) process.stdout.write(`${file.digest ?? ""}  ${target}\n`);
     }

@@ -25,19 +25,22 @@ The loader for xl guests (bootloader="guestboot"); libxl's arguments are accepte
   },
   resolve: {
     summary: "which kernel, initrds and arguments an installation needs",
-    text: `guestboot resolve REPOSITORY --release R [--distro F] [--arch A] [--flavour xen|generic] [--json]
+    text: `guestboot resolve REPOSITORY [--distro F] [--release R] [--arch A] [--flavour xen|generic] [--json]
 
 Looks into a distribution's repository and prints which kernel, initrds and arguments its installation takes.
+REPOSITORY is an address (http, https, ftp, nfs), a folder, a zip file, or an ISO image.
+What is not given is recognised from the tree.
 
-  --distro F     the family (default: debianlike; debian means the same)
-  --release R    suite or codename: bookworm
-  --arch A       amd64 (the default), i386
+  --distro F     the family: debianlike, rhlike, sleslike, …; debian, rhel, sles mean the same
+  --release R    the release: a suite or codename (bookworm), or a number (9)
+  --arch A       the architecture (amd64 where neither you nor the tree say)
+  --proxy URL    an HTTP proxy; --ca-file FILE: authorities (PEM) to trust beside the runtime's
   --flavour F    xen: the tree's own Xen kernel; generic: a kernel that boots as a Xen guest by itself
   --json         machine-readable`,
   },
   fetch: {
     summary: "download an installation's kernel and initrds into a folder",
-    text: `guestboot fetch REPOSITORY --release R [--distro F] [--arch A] [--flavour xen|generic] --output DIR [--json]
+    text: `guestboot fetch REPOSITORY [--distro F] [--release R] [--arch A] [--flavour F] --output DIR [--json]
 
 Resolves as \`guestboot resolve\` does, downloads through the cache, and puts the files into DIR.
 

@@ -5,7 +5,7 @@ import { GuestbootError } from "../base/errors.ts";
 import { catalogFiles } from "../base/program.ts";
 import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
-import { parseFamily } from "../distro/catalog.ts";
+import { readCatalog } from "../distro/read-catalog.ts";
 import { startInstallation } from "../pipeline/install-start.ts";
 import { prepareBootDirectory } from "../store/boot-files.ts";
 import type { ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
@@ -16,6 +16,7 @@ import { cacheFolderOf } from "./folders.ts";
 
 export interface InstallVm {
   readonly vm: string;
+  readonly disk: string;
   readonly settings: Settings;
   readonly bootFolder: string;
   /** A default boot folder is made when it is missing; a given one must exist. */
@@ -36,8 +37,10 @@ export async function installVm(install: InstallVm): Promise<void> {
   using cancelled = cancellation();
   await startInstallation({
     vm: install.vm,
+    disk: install.disk,
+    environment: process.env,
     records: openFileStore(settings.stateFolder),
-    catalog: catalogFiles().map(({ name, text }) => parseFamily(name, text)),
+    catalog: readCatalog(catalogFiles()),
     cacheFolder: cacheFolderOf(settings),
     bootFolder: install.bootFolder,
     progress,

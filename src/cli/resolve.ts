@@ -1,13 +1,11 @@
 /**
  * `guestboot resolve`: which kernel, initrds and arguments an installation from a repository takes.
  */
-import { resolveCandidate } from "../distro/resolve.ts";
-import { parseLocation } from "../repository/location.ts";
-import { openRepository } from "../repository/open.ts";
+import { printable } from "../base/printable.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { helpOf } from "./help.ts";
-import { candidatesOf, resolvedJson, TARGET_OPTIONS, type FileJson, type ResolvedJson } from "./installer-target.ts";
-import { formatBytes } from "./progress.ts";
+import { resolvedJson, resolveFor, TARGET_OPTIONS, type FileJson, type ResolvedJson } from "./installer-target.ts";
+import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 
 export async function runResolve(argv: readonly string[]): Promise<number> {
@@ -18,14 +16,13 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
       process.stdout.write(helpOf("resolve"));
       return;
     }
-    const location = parseLocation(onlyOperand(positionals, "REPOSITORY"));
-    const candidates = candidatesOf(values);
-    await using repository = await openRepository(location, {});
-    const found = await resolveCandidate(candidates, repository.address, async (path): Promise<FileJson | null> => {
+    const address = onlyOperand(positionals, "REPOSITORY");
+    const progress = progressFor(process.stderr, { quiet: values.quiet === true });
+    const found = await resolveFor(address, values, progress, async (repository, path): Promise<FileJson | null> => {
       const facts = await repository.look(path);
       return facts === null ? null : { url: repository.addressOf(path), path, digest: null, size: facts.size };
     });
-    const resolved = resolvedJson(found.candidate, found.kernel, found.ramdisks);
+    const resolved = resolvedJson(found);
     if (json) printJson(resolved);
     else printResolved(resolved);
   });
@@ -41,5 +38,5 @@ function printResolved(resolved: ResolvedJson): void {
     ["arguments", resolved.arguments === "" ? "(none)" : resolved.arguments],
     ["trust", resolved.trust],
   ];
-  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(10)} ${value}\n`);
+  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(10)} ${printable(value)}\n`);
 }

@@ -4,7 +4,8 @@
 import { GuestbootError } from "../base/errors.ts";
 import { catalogFiles } from "../base/program.ts";
 import { readSettings } from "../base/settings.ts";
-import { findFamily, parseFamily } from "../distro/catalog.ts";
+import { findFamily } from "../distro/catalog.ts";
+import { readCatalog } from "../distro/read-catalog.ts";
 import { describeNextStart } from "../pipeline/next-start.ts";
 import { planReinstall } from "../pipeline/reinstall.ts";
 import { openFileStore } from "../toolstack/file-store.ts";
@@ -68,7 +69,7 @@ async function reinstall(id: string, stateFolder: string, distro: string | undef
   const record = await records.read(id);
   let family: string | null = null;
   if (distro !== undefined) {
-    const catalog = catalogFiles().map(({ name, text }) => parseFamily(name, text));
+    const catalog = readCatalog(catalogFiles());
     family = findFamily(catalog, distro).family;
   }
   await records.apply(record.uuid, planReinstall(record, family));

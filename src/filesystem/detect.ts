@@ -7,13 +7,14 @@ import { openExt } from "./ext/ext-driver.ts";
 import { hasExtMagic } from "./ext/superblock.ts";
 import type { GuestFilesystem } from "./filesystem.ts";
 import { guestFilesystem } from "./guest-filesystem.ts";
+import { openIso9660 } from "./iso9660/iso-driver.ts";
+import { hasIsoMagic } from "./iso9660/volume-descriptor.ts";
 
 /** What else a volume may hold: the bytes that its format has at an offset. The first that fits is told. */
 const SIGNATURES: readonly { readonly what: string; readonly offset: number; readonly bytes: string }[] = [
   { what: "an XFS filesystem", offset: 0, bytes: "XFSB" },
   { what: "a btrfs filesystem", offset: 0x10040, bytes: "_BHRfS_M" },
   { what: "a ReiserFS filesystem", offset: 0x10034, bytes: "ReIsEr" },
-  { what: "an ISO 9660 filesystem", offset: 0x8001, bytes: "CD001" },
   { what: "a squashfs filesystem", offset: 0, bytes: "hsqs" },
   { what: "an encrypted volume (LUKS)", offset: 0, bytes: "LUKS\xba\xbe" },
   ...[0, 512, 1024, 1536].map((offset) => ({ what: "an LVM physical volume", offset, bytes: "LABELONE" })),
@@ -30,6 +31,7 @@ const LOOKED_AT = 4096;
 /** @throws NO_FILESYSTEM saying what is there instead; FEATURE_UNSUPPORTED, FILESYSTEM_DAMAGED */
 export function openFilesystem(source: ByteSource): GuestFilesystem {
   if (hasExtMagic(source)) return guestFilesystem(openExt(source));
+  if (hasIsoMagic(source)) return guestFilesystem(openIso9660(source));
   throw new GuestbootError("NO_FILESYSTEM", describe(source));
 }
 

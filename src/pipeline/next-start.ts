@@ -12,7 +12,10 @@ export function describeNextStart(record: VmRecord): string {
     if (nextStart(record) === "disk") return "boots from its own disk";
     const { family, release, arch, round } = readInstallRequest(record.other_config, record.uuid);
     const what = [family, release, arch].filter((word) => word !== null).join(" ");
-    return `installs ${what}${round === 1 ? "" : ` (round ${round})`}`;
+    // Every installation of more than one round ends on the disk.
+    return round === 1
+      ? `installs ${what}`
+      : `boots from its own disk to end the installation of ${what} (round ${round})`;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     return `fails: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;

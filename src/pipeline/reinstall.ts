@@ -4,6 +4,7 @@
 import { GuestbootError } from "../base/errors.ts";
 import { readInstallRequest } from "../distro/install-request.ts";
 import type { RecordChange, VmRecord } from "../toolstack/vm-record.ts";
+import { bootableChanges, isFromCdrom } from "./plan.ts";
 
 /**
  * The changes after which the next start is the first round again. The last round removed `install-distro`; where the
@@ -14,7 +15,7 @@ import type { RecordChange, VmRecord } from "../toolstack/vm-record.ts";
  */
 export function planReinstall(record: VmRecord, family: string | null): RecordChange[] {
   const config = record.other_config;
-  readInstallRequest({ ...config, "install-round": "1" }, record.uuid);
+  const request = readInstallRequest({ ...config, "install-round": "1" }, record.uuid);
   const distro = family ?? config["install-distro"] ?? (config["debian-release"] === undefined ? null : "debianlike");
   if (distro === null) {
     throw new GuestbootError("VM_INVALID", `VM ${record.uuid}: the record does not tell which distribution it was`, {
@@ -28,5 +29,8 @@ export function planReinstall(record: VmRecord, family: string | null): RecordCh
     { kind: "other_config", key: "install-distro", from: config["install-distro"] ?? null, to: distro },
     { kind: "other_config", key: "install-round", from: config["install-round"] ?? null, to: null },
   ];
-  return wanted.filter((change) => change.from !== change.to);
+  // The first round made the disk bootable; the toolstack must hand the medium to the loader again.
+  const hasMedium = record.VBDs.some((vbd) => vbd.type === "CD");
+  const medium = isFromCdrom(request) && hasMedium ? bootableChanges(record, (vbd) => vbd.type === "CD") : [];
+  return [...wanted.filter((change) => change.from !== change.to), ...medium];
 }

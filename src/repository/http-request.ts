@@ -6,15 +6,25 @@ import type { Dispatcher } from "undici";
 import request from "undici/lib/api/api-request.js";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
-import { isTransient, refused, unreachable, type Timeouts } from "./http-errors.ts";
+import { refused, unreachable } from "./http-errors.ts";
+import { isTransient } from "./network-errors.ts";
+import type { Proxy } from "./proxy.ts";
+import type { TransferLimits } from "./transfer.ts";
 
-/** How patient we are. Times in milliseconds. */
-export interface RequestLimits extends Timeouts {
+/** How patient we are, and with what. Times in milliseconds. */
+export interface RequestLimits extends TransferLimits {
   readonly maxRedirects: number;
   /** The pauses between the tries of one request; one more try than pauses. */
   readonly retryWaits: readonly number[];
   /** The longest pause that a server's `Retry-After` may ask for; asked for more, the request fails at once. */
   readonly maxRetryAfter: number;
+}
+
+/** The connections that a request goes over. */
+export interface Way {
+  readonly dispatcher: Dispatcher;
+  /** null: to the server directly. */
+  readonly proxy: Proxy | null;
 }
 
 export interface HttpRequest {
@@ -32,6 +42,7 @@ export interface HttpResponse {
   readonly url: string;
   readonly status: number;
   readonly credentialsSent: boolean;
+  readonly proxy: Proxy | null;
   /** The header, its first value where it came twice; null when it did not come. */
   header(name: string): string | null;
   readonly body: Dispatcher.ResponseData["body"];
@@ -39,17 +50,18 @@ export interface HttpResponse {
 
 /**
  * Sends the request and follows redirects.
+ * @param wayTo the connections for a URL; a redirect may lead where another proxy serves, or none
  * @throws REPOSITORY_UNREACHABLE, REDIRECT_REFUSED; REPOSITORY_REFUSED when the server wants to be left alone
  */
 export async function sendRequest(
-  dispatcher: Dispatcher,
+  wayTo: (url: URL) => Promise<Way>,
   asked: HttpRequest,
   limits: RequestLimits,
   progress: Progress,
 ): Promise<HttpResponse> {
   let url = asked.url;
   for (let redirects = 0; ; redirects += 1) {
-    const response = await sendWithRetries(dispatcher, { ...asked, url }, asked.url.origin, limits, progress);
+    const response = await sendWithRetries(await wayTo(url), { ...asked, url }, asked.url.origin, limits, progress);
     if (![301, 302, 303, 307, 308].includes(response.status)) return response;
     discard(response);
     if (redirects === limits.maxRedirects) {
@@ -86,7 +98,7 @@ function redirectTarget(from: URL, location: string | null): URL {
 }
 
 async function sendWithRetries(
-  dispatcher: Dispatcher,
+  way: Way,
   asked: HttpRequest,
   home: string,
   limits: RequestLimits,
@@ -96,7 +108,7 @@ async function sendWithRetries(
     let pause = limits.retryWaits[tries - 1];
     let trouble: string;
     try {
-      const response = await send(dispatcher, asked, home, limits);
+      const response = await send(way, asked, home, limits);
       if (pause === undefined || ![429, 500, 502, 503, 504].includes(response.status)) return response;
       pause = Math.max(pause, retryAfter(response));
       trouble = `the server answered ${response.status}`;
@@ -105,7 +117,7 @@ async function sendWithRetries(
     } catch (error) {
       asked.signal?.throwIfAborted();
       if (error instanceof GuestbootError) throw error;
-      const failure = unreachable(asked.url.href, error, tries, limits);
+      const failure = unreachable(asked.url.href, error, tries, limits, way.proxy);
       if (pause === undefined || !isTransient(error)) throw failure;
       trouble = failure.message.slice(asked.url.href.length + 2);
     }
@@ -115,15 +127,10 @@ async function sendWithRetries(
   }
 }
 
-async function send(
-  dispatcher: Dispatcher,
-  asked: HttpRequest,
-  home: string,
-  limits: RequestLimits,
-): Promise<HttpResponse> {
+async function send(way: Way, asked: HttpRequest, home: string, limits: RequestLimits): Promise<HttpResponse> {
   const { url, method, signal } = asked;
   const authorization = url.origin === home ? asked.authorization : null;
-  const { statusCode, headers, body } = await request.call(dispatcher, {
+  const { statusCode, headers, body } = await request.call(way.dispatcher, {
     origin: url.origin,
     path: url.pathname + url.search,
     method,
@@ -138,6 +145,7 @@ async function send(
     url: url.href,
     status: statusCode,
     credentialsSent: authorization !== null,
+    proxy: way.proxy,
     header(name) {
       const value = headers[name];
       return (Array.isArray(value) ? value[0] : value) ?? null;
@@ -155,7 +163,7 @@ function retryAfter(response: HttpResponse): number {
 }
 
 function leftAlone(url: URL, response: HttpResponse, pause: number): GuestbootError {
-  const failure = refused(url.href, response.status, false, false);
+  const failure = refused(url.href, response.status, { sent: false, kept: false }, response.proxy);
   const seconds = Math.ceil(pause / 1000);
   return new GuestbootError(failure.code, `${failure.message} and wants to be left alone for ${seconds} seconds`, {
     hint: failure.hint,

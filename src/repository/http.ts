@@ -3,33 +3,31 @@
  *
  * HTTP/1.1 only; certificates are always verified; bytes come as the server stores them: identity coding is asked for,
  * and a `Content-Encoding` is not undone, because servers label `.gz` files as encoded and an initrd must stay one.
- * Not here: proxies, ranges and continued transfers, client certificates.
+ * Not here: ranges and continued transfers, client certificates.
  */
-import Agent from "undici/lib/dispatcher/agent.js";
-import { GuestbootError } from "../base/errors.ts";
+import type { GuestbootError } from "../base/errors.ts";
 import { silent, type Progress } from "../base/progress.ts";
-import { brokenTransfer, refused, truncatedTransfer } from "./http-errors.ts";
+import { basicAuthorization, Connections } from "./http-connections.ts";
+import { brokenAnswer, refused } from "./http-errors.ts";
 import { discard, sendRequest, type HttpRequest, type HttpResponse, type RequestLimits } from "./http-request.ts";
 import { escapePath, type Credentials } from "./location.ts";
+import type { ProxyChoice } from "./proxy.ts";
 import type { FetchOptions, FetchResult, FileFacts, Repository, Validators } from "./repository.ts";
+import { checkedBody, checkSize, DEFAULT_LIMITS } from "./transfer.ts";
 
 export interface HttpOptions extends RequestLimits {
-  /** Bytes; a larger file is refused, whether it is announced or just comes. */
-  readonly maxFileSize: number;
   /** Certificates (PEM) of authorities that are trusted beside those that the runtime knows. */
   readonly certificateAuthorities: readonly string[];
+  readonly proxyFor: ProxyChoice;
 }
 
 export const DEFAULT_HTTP_OPTIONS: HttpOptions = {
-  connectTimeout: 10_000,
-  headersTimeout: 30_000,
-  bodyTimeout: 30_000,
+  ...DEFAULT_LIMITS,
   maxRedirects: 10,
   retryWaits: [250, 1000],
   maxRetryAfter: 10_000,
-  // Installer images are below 1 GB; nothing that a guest boots from is larger than this.
-  maxFileSize: 4 * 1024 ** 3,
   certificateAuthorities: [],
+  proxyFor: () => null,
 };
 
 /**
@@ -42,8 +40,7 @@ export function openHttpRepository(
   given: Partial<HttpOptions> = {},
   progress: Progress = silent,
 ): Repository {
-  const options = { ...DEFAULT_HTTP_OPTIONS, ...given };
-  return new HttpRepository(address, credentials, options, trustedAuthorities(options), progress);
+  return new HttpRepository(address, credentials, { ...DEFAULT_HTTP_OPTIONS, ...given }, progress);
 }
 
 class HttpRepository implements Repository {
@@ -51,28 +48,14 @@ class HttpRepository implements Repository {
   readonly #authorization: string | null;
   readonly #options: HttpOptions;
   readonly #progress: Progress;
-  readonly #agent: InstanceType<typeof Agent>;
+  readonly #connections: Connections;
 
-  constructor(
-    address: string,
-    credentials: Credentials | null,
-    options: HttpOptions,
-    authorities: string[] | null,
-    progress: Progress,
-  ) {
+  constructor(address: string, credentials: Credentials | null, options: HttpOptions, progress: Progress) {
     this.address = address;
     this.#authorization = credentials === null ? null : basicAuthorization(credentials);
     this.#options = options;
     this.#progress = progress;
-    this.#agent = new Agent({
-      // One file after another is asked for; HTTP/2 would only be more code that reads a stranger's bytes.
-      allowH2: false,
-      connect: {
-        timeout: options.connectTimeout,
-        rejectUnauthorized: true,
-        ...(authorities === null ? {} : { ca: authorities }),
-      },
-    });
+    this.#connections = new Connections(options);
   }
 
   addressOf(path: string): string {
@@ -95,14 +78,7 @@ class HttpRepository implements Repository {
 
   async fetch(path: string, { unless, signal }: FetchOptions = {}): Promise<FetchResult> {
     const response = await this.#send("GET", path, conditionsOf(unless), signal);
-    if (response.status === 200) {
-      const facts = factsOf(response);
-      if (facts.size !== null && facts.size > this.#options.maxFileSize) {
-        response.body.destroy();
-        throw tooLarge(facts.url, this.#options.maxFileSize);
-      }
-      return { outcome: "content", facts, body: readBody(response, facts.size, this.#options, signal) };
-    }
+    if (response.status === 200) return { outcome: "content", ...this.#content(response, signal) };
     discard(response);
     if (isMissing(response)) return { outcome: "missing", url: this.addressOf(path) };
     if (response.status === 304 && unless !== undefined) return { outcome: "unchanged", url: response.url };
@@ -111,7 +87,7 @@ class HttpRepository implements Repository {
 
   /** Ends all connections at once, so that nothing keeps the process from ending. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections[Symbol.asyncDispose]();
   }
 
   #send(method: "GET" | "HEAD", path: string, headers: HttpRequest["headers"], signal: AbortSignal | undefined) {
@@ -122,34 +98,26 @@ class HttpRepository implements Repository {
       authorization: this.#authorization,
       signal,
     };
-    return sendRequest(this.#agent, asked, this.#options, this.#progress);
+    return sendRequest((url) => this.#connections.to(url), asked, this.#options, this.#progress);
+  }
+
+  #content(response: HttpResponse, signal: AbortSignal | undefined) {
+    const facts = factsOf(response);
+    const limits = this.#options;
+    try {
+      checkSize(facts, limits);
+    } catch (error) {
+      response.body.destroy();
+      throw error;
+    }
+    const explain = (error: unknown, received: number) => brokenAnswer(facts.url, error, received, facts.size, limits);
+    return { facts, body: checkedBody(response.body, { facts, limits, signal, explain }) };
   }
 
   #refused(response: HttpResponse): GuestbootError {
-    return refused(response.url, response.status, response.credentialsSent, this.#authorization !== null);
+    const credentials = { sent: response.credentialsSent, kept: this.#authorization !== null };
+    return refused(response.url, response.status, credentials, response.proxy);
   }
-}
-
-async function* readBody(
-  response: HttpResponse,
-  announced: number | null,
-  options: HttpOptions,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  let received = 0;
-  const chunks: AsyncIterable<Uint8Array> = response.body;
-  try {
-    for await (const chunk of chunks) {
-      received += chunk.length;
-      if (received > options.maxFileSize) throw tooLarge(response.url, options.maxFileSize);
-      yield chunk;
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof GuestbootError) throw error;
-    throw brokenTransfer(response.url, error, received, announced, options);
-  }
-  if (announced !== null && received < announced) throw truncatedTransfer(response.url, received, announced);
 }
 
 function isMissing(response: HttpResponse): boolean {
@@ -178,21 +146,4 @@ function conditionsOf(unless: Validators | undefined): Record<string, string> {
     ...(etag === null ? {} : { "if-none-match": etag }),
     ...(lastModified === null ? {} : { "if-modified-since": lastModified }),
   };
-}
-
-function basicAuthorization({ user, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${user}:${password}`, "utf8").toString("base64")}`;
-}
-
-/** The runtime takes a list of authorities in place of its own, so its own go along. null: nothing to add. */
-function trustedAuthorities({ certificateAuthorities }: HttpOptions): string[] | null {
-  if (certificateAuthorities.length === 0) return null;
-  const { getCACertificates } = process.getBuiltinModule("node:tls");
-  return [...getCACertificates("default"), ...certificateAuthorities];
-}
-
-function tooLarge(url: string, limit: number): GuestbootError {
-  return new GuestbootError("FILE_TOO_LARGE", `${url}: the file is larger than ${limit} bytes, the limit for a file`, {
-    hint: "is the address that of an installation repository?",
-  });
 }

@@ -4,18 +4,37 @@
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import type { HttpOptions } from "./http.ts";
-import type { RepositoryLocation } from "./location.ts";
+import type { NfsPrograms } from "./nfs.ts";
+import type { RepositoryLocation, UrlLocation } from "./location.ts";
+import type { Environment } from "./proxy.ts";
+import { remembering } from "./remember.ts";
 import type { Repository } from "./repository.ts";
+import type { TransferLimits } from "./transfer.ts";
 
 export interface RepositoryOptions {
+  /** How patient we are, and with how large files, over every transport. */
+  readonly limits?: Partial<TransferLimits> | undefined;
+  /** What is HTTP's own; beats `limits`. */
   readonly http?: Partial<HttpOptions> | undefined;
-  /** Is told of tries that are made again. */
+  /** The `install-proxy` of a VM: for http and https, whatever the environment says. */
+  readonly proxy?: string | undefined;
+  /** Where `http_proxy`, `https_proxy` and `no_proxy` are looked up; nowhere when not given. */
+  readonly environment?: Environment | undefined;
+  /** A file of certificates (PEM) of authorities that are trusted for this repository beside the system's. */
+  readonly caFile?: string | undefined;
+  /** The guest's CD device, or an ISO file in its place: what the address `cdrom` stands for. */
+  readonly cdromDevice?: string | undefined;
+  readonly nfs?: Partial<NfsPrograms> | undefined;
+  /** Is told of tries that are made again, and of mirrors that do not answer. */
   readonly progress?: Progress | undefined;
 }
 
 /**
- * Opens the repository. Nothing is asked of it yet, so a repository that is down is noticed at its first file.
- * @throws UNSUPPORTED_INSTALL_METHOD for a transport that cannot be read yet
+ * Opens the repository. Nothing is asked of a server yet, so one that is down is noticed at its first file; a local
+ * folder, archive or medium is looked at now. What it says of a file is remembered as long as it is open.
+ *
+ * @throws INVALID_SOURCE, REPOSITORY_UNREACHABLE or REPOSITORY_REFUSED for what is local;
+ *   SETTINGS_INVALID for a proxy or a CA file that cannot be used
  */
 export async function openRepository(
   location: RepositoryLocation,
@@ -23,25 +42,80 @@ export async function openRepository(
 ): Promise<Repository> {
   switch (location.transport) {
     case "http":
-    case "https": {
-      const { openHttpRepository } = await import("./http.ts");
-      return openHttpRepository(location.address, location.credentials, options.http, options.progress);
-    }
+    case "https":
     case "ftp":
-      throw unsupported("over FTP", location.address);
-    case "nfs":
-      throw unsupported("over NFS", location.address);
+      return remembering(await openUrl(location, options));
+    case "mirrors": {
+      const { openMirrors } = await import("./mirrors.ts");
+      return remembering(openMirrors(location.mirrors, openUrl, options));
+    }
+    case "nfs": {
+      const { openNfsRepository } = await import("./nfs.ts");
+      return remembering(await openNfsRepository(location, options.limits, options.nfs));
+    }
     case "file":
-      throw unsupported("from a local folder", location.address);
+      return openLocal(location, options);
     case "cdrom":
-      throw unsupported("from a CD-ROM", location.address);
+      if (options.cdromDevice === undefined) throw noDevice();
+      return openIso(options.cdromDevice);
   }
 }
 
-function unsupported(how: string, address: string): GuestbootError {
+async function openUrl(location: UrlLocation, options: RepositoryOptions): Promise<Repository> {
+  const { address, credentials } = location;
+  if (location.transport === "ftp") {
+    const { openFtpRepository } = await import("./ftp.ts");
+    return openFtpRepository(address, credentials, options.limits);
+  }
+  const { openHttpRepository } = await import("./http.ts");
+  const http = { ...options.limits, ...(await trust(options)), ...(await proxies(options)), ...options.http };
+  return openHttpRepository(address, credentials, http, options.progress);
+}
+
+async function trust({ caFile }: RepositoryOptions): Promise<Partial<HttpOptions>> {
+  if (caFile === undefined) return {};
+  const { readAuthorities } = await import("./ca-file.ts");
+  return { certificateAuthorities: await readAuthorities(caFile) };
+}
+
+async function proxies({ proxy, environment = {} }: RepositoryOptions): Promise<Partial<HttpOptions>> {
+  const isSet = Object.keys(environment).some((name) => /_proxy$/i.test(name));
+  if (proxy === undefined && !isSet) return {};
+  const { chooseProxy } = await import("./proxy.ts");
+  return { proxyFor: chooseProxy(proxy, environment) };
+}
+
+async function openLocal(
+  { path, address }: Extract<RepositoryLocation, { transport: "file" }>,
+  { limits }: RepositoryOptions,
+): Promise<Repository> {
+  const { kindOf } = await import("./local-kind.ts");
+  switch (await kindOf(path, address)) {
+    case "folder": {
+      const { openFolderRepository } = await import("./folder.ts");
+      return openFolderRepository(path, address, limits);
+    }
+    case "zip": {
+      const { openZipRepository } = await import("./zip.ts");
+      return openZipRepository(path, address, limits);
+    }
+    case "iso":
+      return openIso(path);
+  }
+}
+
+async function openIso(path: string): Promise<Repository> {
+  const { openIsoRepository } = await import("./iso.ts");
+  return openIsoRepository(path);
+}
+
+function noDevice(): GuestbootError {
   return new GuestbootError(
-    "UNSUPPORTED_INSTALL_METHOD",
-    `reading a repository ${how} (${address}) is not supported; http:// and https:// are`,
-    { hint: "set other-config:install-repository to an http:// or https:// address of the same repository" },
+    "INVALID_SOURCE",
+    "the repository is cdrom, but the VM has no CD drive with a medium in it",
+    {
+      hint: "insert the installation medium, or set other-config:install-repository to a repository on the network",
+      args: ["cdrom"],
+    },
   );
 }

@@ -1,7 +1,8 @@
 /**
- * Types for the two parts of undici that are loaded by their own paths. All of undici (fetch, WebSocket, caches, mocks)
- * takes 30 ms to load where these two take 17, and a loader that runs at every installation start feels that.
- * The paths are undici's own layout and not its promised interface: a test loads them and makes a request.
+ * Types for the parts of undici that are loaded by their own paths. All of undici (fetch, WebSocket, caches, mocks)
+ * takes 30 ms to load where the agent and the request take 17 (the proxy agent 2 more), and a loader that runs at every
+ * installation start feels that. The paths are undici's own layout and not its promised interface: a test loads them
+ * and makes a request.
  */
 declare module "undici/lib/dispatcher/agent.js" {
   import type { Agent } from "undici";
@@ -16,4 +17,10 @@ declare module "undici/lib/api/api-request.js" {
     this: Dispatcher,
     options: Dispatcher.RequestOptions & { readonly origin: string },
   ): Promise<Dispatcher.ResponseData>;
+}
+
+declare module "undici/lib/dispatcher/proxy-agent.js" {
+  import type { ProxyAgent } from "undici";
+  const proxyAgent: typeof ProxyAgent;
+  export default proxyAgent;
 }

@@ -66,6 +66,7 @@ describe("an installation that cannot start", () => {
     ["debian-release missing", { "debian-release": "" }, /release/],
     ["debian-release hostile", { "debian-release": "../../../etc" }, /cannot be the name/],
     ["install-arch foreign", { "install-arch": "vax" }, /"vax"/],
+    ["install-vnc, which its installer does not have", { "install-vnc": "true" }, /graphical/],
     ["install-round foreign", { "install-round": "nine" }, /"nine"/],
   ])("because of %s", async (_what, keys, words) => {
     const record = installRecord(repository("ok"));

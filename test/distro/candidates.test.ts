@@ -29,7 +29,27 @@ describe("the catalog", () => {
       required: string[];
     };
     const layouts = [{ name: "l", flavour: "xen", kernel: "k", ramdisks: ["r"] }];
-    const all = { $schema: "s", family: "f", aliases: [], arches: {}, rounds: 1, layouts, releases: [] };
+    const all = {
+      $schema: "s",
+      family: "f",
+      aliases: [],
+      note: "n",
+      arches: {},
+      rounds: 1,
+      files: "repository",
+      index: [],
+      roots: [""],
+      layouts,
+      installers: { i: { network: "", cdrom: null, graphical: null, password: null } },
+      installer: "i",
+      unindexed: "i",
+      unlisted: {},
+      names: [],
+      shapes: [],
+      suites: [],
+      secondRound: { folders: ["/"], files: {} },
+      releases: [],
+    };
     expect(parseFamily("x", JSON.stringify(all)).family).toBe("f");
     expect(Object.keys(schema.properties).sort()).toEqual(Object.keys(all).sort());
     for (const field of schema.required) {
@@ -42,29 +62,60 @@ describe("the catalog", () => {
 describe("candidates", () => {
   it("prefer Debian's Xen images, then the generic ones", () => {
     const found = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: null });
-    expect(found.map((each) => each.kernel)).toEqual([
+    const mirror = found.filter((each) => each.kernel.startsWith("dists/"));
+    expect(mirror.map((each) => each.kernel)).toEqual([
       `${IMAGES}/xen/vmlinuz`,
       `${IMAGES}/debian-installer/amd64/linux`,
     ]);
-    expect(found.map((each) => each.ramdisks)).toEqual([
+    expect(mirror.map((each) => each.ramdisks)).toEqual([
       [`${IMAGES}/xen/initrd.gz`],
       [`${IMAGES}/debian-installer/amd64/initrd.gz`],
     ]);
+    expect(found.slice(0, 2)).toEqual(mirror);
   });
 
   it("keep to the flavour that was asked for", () => {
     const found = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: "generic" });
-    expect(found.map((each) => each.layout)).toEqual(["debian-netboot"]);
+    expect(found.map((each) => each.flavour)).not.toContain("xen");
+    expect(found[0]?.layout).toBe("debian-netboot");
   });
 
   it("know a release by its number, and a suite that the catalog does not list", () => {
     const target = { arch: "amd64", flavour: "xen" } as const;
+    expect(candidatesFor(debian, { ...target, release: "12.5" })[0]?.kernel).toBe(`${IMAGES}/xen/vmlinuz`);
     expect(candidatesFor(debian, { ...target, release: "12" })[0]?.kernel).toBe(`${IMAGES}/xen/vmlinuz`);
     expect(candidatesFor(debian, { ...target, release: "stable" })[0]?.kernel).toMatch(/^dists\/stable\//);
   });
 
   it.each(["../../etc", "a/b", "", ".", "bookworm\n", "-x"])("refuse the release %j, which is no name", (release) => {
     expect(() => candidatesFor(debian, { release, arch: "amd64", flavour: null })).toThrow(/cannot be the name/);
+  });
+
+  it("leave nothing over where a release is needed and nobody knows it, but a medium's own", () => {
+    const found = candidatesFor(debian, { release: null, arch: "amd64", flavour: "xen" });
+    expect(found.map((each) => each.kernel)).toContain("install.amd/xen/vmlinuz");
+    expect(found.filter((each) => each.kernel.includes("dists/"))).toEqual([]);
+  });
+
+  it.each([
+    ["rhlike", "CentOS-7.9", "7"],
+    ["rhlike", "7.9.2009", "7"],
+    ["rhlike", "Rocky Linux 9.4", "9"],
+    ["rhlike", "Fedora 42", "fedora-42"],
+    ["rhlike", "fedora-99", "fedora-99"],
+    ["sleslike", "SUSE Linux Enterprise Server 11 SP3", "11"],
+    ["sleslike", "sles12sp2", "12"],
+    ["sleslike", "openSUSE 11.4", "opensuse-11"],
+    ["sleslike", "openSUSE 10.1", "opensuse-10.1"],
+    ["sleslike", "Leap 15.6", "leap-15"],
+    ["debianlike", "14.04.5", "trusty"],
+    ["debianlike", "Squeeze", "squeeze"],
+    ["alpine", "3.20", "v3.20"],
+    ["alpine", "v3.99", "v3.99"],
+    ["mageia", "9", "9"],
+  ] as const)("%s: %j is the release %s", (family, given, release) => {
+    const [first] = candidatesFor(findFamily(catalog, family), { release: given, arch: "x86_64", flavour: null });
+    expect(first?.release).toBe(release);
   });
 
   it("refuse an architecture by name", () => {

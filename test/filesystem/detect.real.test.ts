@@ -31,7 +31,6 @@ describe("a volume that a tool made", () => {
     ["Linux swap space", 1, "mkswap", [image], "util-linux"],
     ["a partition table (GPT)", 8, "sfdisk", ["-q", image], "fdisk"],
     ["a squashfs filesystem", 0, "mksquashfs", [content, image, "-quiet", "-no-progress"], "squashfs-tools"],
-    ["an ISO 9660 filesystem", 0, "xorriso", ["-as", "mkisofs", "-quiet", "-o", image, content], "xorriso"],
     [
       "an encrypted volume (LUKS)",
       32,

@@ -1,22 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { parseFamily } from "../../src/distro/catalog.ts";
+import { catalogFiles } from "../../src/base/program.ts";
+import { findFamily } from "../../src/distro/catalog.ts";
 import { readInstallRequest } from "../../src/distro/install-request.ts";
+import { readCatalog } from "../../src/distro/read-catalog.ts";
 import { describeNextStart } from "../../src/pipeline/next-start.ts";
-import { changesAfterRound, nextStart, planInstallation } from "../../src/pipeline/plan.ts";
+import { changesAfterRound, keepFiles, nextStart, planRound } from "../../src/pipeline/plan.ts";
 import { planReinstall } from "../../src/pipeline/reinstall.ts";
 import { applyChanges } from "../../src/toolstack/apply-changes.ts";
 import { inverseOf, type VmRecord } from "../../src/toolstack/vm-record.ts";
 
-const oneRound = parseFamily(
-  "distros/test.json",
-  JSON.stringify({
-    family: "debianlike",
-    arches: { amd64: "amd64" },
-    rounds: 1,
-    layouts: [{ name: "only", flavour: "xen", kernel: "k", ramdisks: ["r"] }],
-    releases: [],
-  }),
-);
+const catalog = readCatalog(catalogFiles(), "/nowhere");
+const oneRound = findFamily(catalog, "debianlike");
 
 function record(otherConfig: Record<string, string>, fields: Partial<VmRecord> = {}): VmRecord {
   return {
@@ -40,11 +34,15 @@ const debian = {
   "install-arch": "amd64",
 };
 
-const planOf = (vm: VmRecord) => planInstallation(vm, readInstallRequest(vm.other_config, vm.uuid), oneRound);
+function planOf(vm: VmRecord) {
+  const plan = planRound(vm, readInstallRequest(vm.other_config, vm.uuid), oneRound);
+  if (plan.kind !== "installer") throw new Error("a first round starts the installer");
+  return plan;
+}
 
 describe("the plan of an installation round", () => {
   it("targets the record's release and architecture", () => {
-    expect(planOf(record(debian)).target).toEqual({ release: "bookworm", arch: "amd64", flavour: null });
+    expect(planOf(record(debian)).request).toMatchObject({ family: "debianlike", release: "bookworm", arch: "amd64" });
   });
 
   it("leaves a record that boots from its disk and asks for no installation any more", () => {
@@ -66,10 +64,6 @@ describe("the plan of an installation round", () => {
     expect(applyChanges(applyChanges(vm, changes), inverseOf(changes))).toEqual(vm);
   });
 
-  it("adds no installer arguments for Debian", () => {
-    expect(planOf(record(debian)).arguments).toBe("");
-  });
-
   it("only counts the round up when another one follows", () => {
     expect(changesAfterRound(record({}), 1, 2)).toEqual([
       { kind: "other_config", key: "install-round", from: null, to: "2" },
@@ -84,9 +78,115 @@ describe("the plan of an installation round", () => {
     expect(() => planOf(record({ ...debian, "debian-release": "" }))).toThrow(/release/);
   });
 
-  it("refuses a graphical installation, which Debian's installer does not have over VNC", () => {
-    expect(() => planOf(record({ ...debian, "install-vnc": "true" }))).toThrow(/install-vnc/);
-    expect(() => planOf(record({ ...debian, "install-vnc": "false" }))).not.toThrow();
+  it("asks for a graphical installation where the record does", () => {
+    const { installer } = planOf(record({ ...debian, "install-vnc": "true", "install-vncpasswd": "secret" })).request;
+    expect(installer?.graphical).toEqual({ password: "secret" });
+    expect(planOf(record({ ...debian, "install-vnc": "false" })).request.installer?.graphical).toBeNull();
+  });
+});
+
+describe("the rounds of an installation", () => {
+  const disk = { userdevice: "0", type: "Disk", bootable: false } as const;
+  const data = { userdevice: "1", type: "Disk", bootable: true } as const;
+  const cd = { userdevice: "3", type: "CD", bootable: true } as const;
+  const of = (distro: string, config: Record<string, string>, fields: Partial<VmRecord> = {}) =>
+    record({ "install-distro": distro, "install-repository": "http://m/", ...config }, fields);
+  const roundOf = (vm: VmRecord) => {
+    const request = readInstallRequest(vm.other_config, vm.uuid);
+    return planRound(vm, request, findFamily(catalog, request.family));
+  };
+
+  it.each([
+    ["rhlike", {}],
+    ["debianlike", { "debian-release": "squeeze" }],
+    ["pygrub", { "install-kernel": "vmlinuz" }],
+    ["xenserver", {}],
+  ])("%s: one, and the record boots from its disk", (distro, config) => {
+    const vm = of(distro, config);
+    const plan = roundOf(vm);
+    expect(plan.kind).toBe("installer");
+    const after = applyChanges(vm, plan.changes);
+    expect(after.PV_bootloader).toBe("pygrub");
+    expect(after.other_config).not.toHaveProperty("install-distro");
+    expect(() => roundOf(of(distro, { ...config, "install-round": "2" }))).toThrow(/install-round is 2/);
+  });
+
+  it.each(["sleslike", "rhel41", "rhel44"])("%s: two, of which the first only counts", (distro) => {
+    const vm = of(distro, {});
+    const first = roundOf(vm);
+    expect(first.kind).toBe("installer");
+    const between = applyChanges(vm, first.changes);
+    expect(between).toEqual({ ...vm, other_config: { ...vm.other_config, "install-round": "2" } });
+    const second = roundOf(between);
+    expect(second.kind).toBe("disk");
+    const after = applyChanges(between, second.changes);
+    expect(after.PV_bootloader).toBe("pygrub");
+    expect(after.other_config).toEqual({ "install-repository": "http://m/" });
+    expect(second).toMatchObject({ detachUpdatesDisk: distro !== "sleslike" });
+  });
+
+  it("sleslike's second looks for the names that its architecture has", () => {
+    const pair = (suffix: string) => ({ kernel: `vmlinuz-${suffix}`, ramdisk: `initrd-${suffix}` });
+    const lookup = (config: Record<string, string>) => roundOf(of("sleslike", { "install-round": "2", ...config }));
+    expect(lookup({ "install-arch": "x86_64" })).toMatchObject({
+      lookup: { folders: ["/", "/boot"], files: [pair("xen")] },
+    });
+    expect(lookup({ "install-arch": "i386" })).toMatchObject({ lookup: { files: [pair("xenpae")] } });
+    expect(lookup({})).toMatchObject({ lookup: { files: [pair("xen"), pair("xenpae")] } });
+    expect(roundOf(of("rhel41", { "install-round": "2" }))).toMatchObject({ lookup: null });
+  });
+
+  it("what the second round finds is kept in the loader's arguments", () => {
+    const vm = of("sleslike", { "install-round": "2" });
+    expect(keepFiles(vm, "/boot/vmlinuz-xen", "/boot/initrd-xen")).toEqual([
+      {
+        kind: "field",
+        field: "PV_bootloader_args",
+        from: "",
+        to: "--kernel /boot/vmlinuz-xen --ramdisk /boot/initrd-xen",
+      },
+    ]);
+    expect(() => keepFiles(vm, "/boot/my kernel", "/i")).toThrow(/cut at blanks/);
+  });
+
+  it.each(["rhlike", "sleslike"])(
+    "%s from cdrom: the first disk, and no other, is bootable for the next start",
+    (distro) => {
+      const vm = of(distro, { "install-repository": "cdrom" }, { VBDs: [disk, data, cd] });
+      const after = applyChanges(vm, roundOf(vm).changes);
+      expect(after.VBDs.map((vbd) => vbd.bootable)).toEqual([true, false, false]);
+      expect(applyChanges(after, inverseOf(roundOf(vm).changes))).toEqual(vm);
+    },
+  );
+
+  it("over the network leaves the disks alone", () => {
+    const vm = of("rhlike", {}, { VBDs: [disk, data, cd] });
+    expect(applyChanges(vm, roundOf(vm).changes).VBDs).toEqual(vm.VBDs);
+  });
+
+  it("the installer's repository goes without user and password", () => {
+    const vm = of("rhlike", { "install-repository": "http://u:p@m/x", "install-vnc": "1", "install-vncpasswd": "pw" });
+    expect(roundOf(vm)).toMatchObject({
+      request: { installer: { repository: "http://m/x/", graphical: { password: "pw" } } },
+    });
+  });
+
+  it("pygrub over the network needs a path, and one below the repository", () => {
+    expect(() => roundOf(of("pygrub", {}))).toThrow(/which kernel/);
+    expect(() => roundOf(of("pygrub", { "install-kernel": "../../etc/shadow" }))).toThrow(/no path below/);
+    expect(roundOf(of("pygrub", { "install-kernel": "/boot/vmlinuz" }))).toMatchObject({
+      request: { files: { kernel: "boot/vmlinuz", ramdisk: null } },
+    });
+  });
+
+  it("debianlike from a medium needs no release", () => {
+    expect(roundOf(of("debianlike", { "install-repository": "cdrom" })).kind).toBe("installer");
+  });
+
+  it("a restart hands the medium to the loader again", () => {
+    const vm = of("rhlike", { "install-repository": "cdrom" }, { VBDs: [disk, cd] });
+    const installed = applyChanges(vm, roundOf(vm).changes);
+    expect(applyChanges(installed, planReinstall(installed, "rhlike"))).toEqual(vm);
   });
 });
 
@@ -142,9 +242,12 @@ describe("reading what is to be installed", () => {
       repository: "http://m/",
       family: "rhlike",
       release: null,
-      arch: "i386",
+      arch: null,
       round: 1,
       graphical: false,
+      password: null,
+      proxy: null,
+      files: null,
     });
   });
 

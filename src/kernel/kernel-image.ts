@@ -1,0 +1,77 @@
+/**
+ * What a file that should be a kernel is, told from its bytes: the formats that guests' kernels come in, the Linux
+ * version in them, and whether they say that they can start as a Xen guest.
+ *
+ * The first `HEAD_SIZE` bytes are enough for the format. The Xen notes lie wherever the linker put them, so they may be
+ * out of sight then. Not here: booting anything, and payloads that are not gzip or zstd (xz, lzma, lz4, lzo, bzip2).
+ */
+import { isArm64Image, isPe } from "./arm-image.ts";
+import { readBzImage } from "./bz-image.ts";
+import { isElf, readElfKernel } from "./elf.ts";
+import { compressionOf, expand, type Compression, type KernelBytes } from "./payload.ts";
+import { otherKernel, whatElse } from "./what-else.ts";
+import type { XenAbility } from "./xen-notes.ts";
+
+/** Bytes from the start of a file that tell its format. The s390 kernel has its mark just above 64 KiB. */
+export const HEAD_SIZE = 0x1_1000;
+
+export type KernelFormat = "bzImage" | "ELF" | "arm64 Image" | "PE" | "zImage" | "s390 Image";
+
+export interface KernelImage {
+  readonly kind: "kernel";
+  readonly format: KernelFormat;
+  /** How the whole file is compressed (`vmlinuz-xen` of old trees); null when it is not. */
+  readonly compression: Compression | null;
+  /** `6.1.0-44-amd64`; null when it does not say. */
+  readonly version: string | null;
+  /** The file's size in bytes must be at least this, or it was cut off; null where its headers do not tell. */
+  readonly leastSize: number | null;
+  readonly xen: XenAbility;
+}
+
+/** `what`: "a web page". */
+export interface NoKernel {
+  readonly kind: "other";
+  readonly what: string;
+}
+
+/**
+ * Tells what the file is. Never throws, whatever it is fed, and expands at most 128 MiB.
+ */
+export function readKernelImage({ bytes, isWhole }: KernelBytes): KernelImage | NoKernel {
+  const compression = compressionOf(bytes);
+  if (compression === null) return readPlain({ bytes, isWhole }, null);
+  // All of it is expanded only where its beginning is a kernel's.
+  const head = expand(bytes.subarray(0, HEAD_SIZE), compression, { isWhole: false });
+  if (head === null) return { kind: "other", what: `${compression} data that cannot be looked into` };
+  const inside = readPlain(head, compression);
+  if (inside.kind === "other") return { ...inside, what: `${compression} data that is ${inside.what}` };
+  const whole = isWhole ? expand(bytes, compression, { isWhole }) : null;
+  return whole === null ? inside : readPlain(whole, compression);
+}
+
+function readPlain({ bytes, isWhole }: KernelBytes, compression: Compression | null): KernelImage | NoKernel {
+  const common = { kind: "kernel", compression } as const;
+  const setup = readBzImage(bytes, isWhole);
+  if (setup !== null) return withSize({ ...common, format: "bzImage", ...setup });
+  if (isElf(bytes)) {
+    const elf = readElfKernel(bytes, isWhole);
+    return typeof elf === "string" ? { kind: "other", what: elf } : withSize({ ...common, format: "ELF", ...elf });
+  }
+  const rest = {
+    ...common,
+    version: null,
+    leastSize: null,
+    xen: { seen: "hidden", why: "not an x86 kernel" },
+  } as const;
+  // An arm64 Image is a PE file as well.
+  if (isArm64Image(bytes)) return { ...rest, format: "arm64 Image" };
+  if (isPe(bytes)) return { ...rest, format: "PE" };
+  const other = otherKernel(bytes);
+  return other === null ? { kind: "other", what: whatElse(bytes) } : { ...rest, format: other };
+}
+
+/** What the headers say is the size of what is inside, which tells nothing of the compressed file's. */
+function withSize(image: KernelImage): KernelImage {
+  return image.compression === null ? image : { ...image, leastSize: null };
+}

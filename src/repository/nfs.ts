@@ -1,0 +1,65 @@
+/**
+ * A repository on an NFS server: read by the programs of libnfs where they are, which mount nothing; else through a
+ * read-only mount that is undone however we end.
+ */
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
+import { GuestbootError } from "../base/errors.ts";
+import type { NfsLocation } from "./location.ts";
+import type { Repository } from "./repository.ts";
+import { DEFAULT_LIMITS, type TransferLimits } from "./transfer.ts";
+
+export interface NfsPrograms {
+  /** The folders in which nfs-cat, nfs-ls and mount are looked for, colons between them. */
+  readonly path: string;
+  /** Where the folder of a mount is made. */
+  readonly temporaryFolder: string;
+}
+
+const DEFAULT_PROGRAMS: NfsPrograms = { path: "/usr/sbin:/usr/bin:/sbin:/bin", temporaryFolder: "/tmp" };
+
+/**
+ * With the programs of libnfs nothing is asked of the server yet; a mount is made now.
+ * @throws REPOSITORY_UNREACHABLE, REPOSITORY_REFUSED when it cannot be mounted; SUPPORT_PACKAGE_MISSING when this host
+ *   has no program that speaks NFS
+ */
+export async function openNfsRepository(
+  location: NfsLocation,
+  givenLimits: Partial<TransferLimits> = {},
+  givenPrograms: Partial<NfsPrograms> = {},
+): Promise<Repository> {
+  const limits = { ...DEFAULT_LIMITS, ...givenLimits };
+  const programs = { ...DEFAULT_PROGRAMS, ...givenPrograms };
+  const cat = findProgram("nfs-cat", programs.path);
+  const ls = findProgram("nfs-ls", programs.path);
+  // libnfs has no Kerberos and no UDP, and its addresses have no place for a "?".
+  const needsKernel = location.options.some((option) => /^(?:sec=(?!sys)|udp|proto=udp)/.test(option));
+  const mount = async () => {
+    if (findProgram("mount", programs.path) === null) throw noProgram(location);
+    const { openMountedRepository } = await import("./nfs-mount.ts");
+    return openMountedRepository(location, programs, limits);
+  };
+  if (cat === null || ls === null || needsKernel || location.path.includes("?")) return mount();
+  const { NfsUserRepository } = await import("./nfs-user.ts");
+  return new NfsUserRepository(location, { cat, ls }, limits, mount);
+}
+
+function findProgram(name: string, path: string): string | null {
+  for (const folder of path.split(":").filter((each) => each.startsWith("/"))) {
+    const program = join(folder, name);
+    try {
+      accessSync(program, constants.X_OK);
+      if (statSync(program).isFile()) return program;
+    } catch {
+      // Not there, or not to be run: the next folder may have one.
+    }
+  }
+  return null;
+}
+
+function noProgram({ address }: NfsLocation): GuestbootError {
+  return new GuestbootError("SUPPORT_PACKAGE_MISSING", `${address}: this host has no program that speaks NFS`, {
+    hint: "apt-get install libnfs-utils, or yum install nfs-utils",
+    args: ["nfs-utils"],
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * Which proxy a request goes through. Pure: the environment is handed in as plain data.
+ *
+ * `install-proxy` of a VM's record is for all of its installation; the environment's variables are read as curl and
+ * wget do (there is no standard): `http_proxy` for http, `https_proxy` for https, `no_proxy` for hosts to be reached
+ * directly. `HTTP_PROXY` in capitals is not read: a web server sets it from a stranger's `Proxy:` header (httpoxy).
+ */
+import { GuestbootError } from "../base/errors.ts";
+import type { Credentials } from "./location.ts";
+
+export interface Proxy {
+  /** To be shown: `http://HOST:PORT/`, without user and password. */
+  readonly address: string;
+  readonly credentials: Credentials | null;
+}
+
+/** null: directly. */
+export type ProxyChoice = (url: URL) => Proxy | null;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const SPELLING = "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
+
+/**
+ * @param given the VM's own proxy; it beats the environment, `no_proxy` included
+ * @throws SETTINGS_INVALID for a proxy that is no address; UNSUPPORTED_INSTALL_METHOD for one that is not HTTP's
+ */
+export function chooseProxy(given: string | undefined, environment: Environment): ProxyChoice {
+  if (given !== undefined && given !== "") {
+    const proxy = parseProxy(given, "install-proxy");
+    return () => proxy;
+  }
+  const forHttp = fromVariable(environment, ["http_proxy", "all_proxy", "ALL_PROXY"]);
+  const forHttps = fromVariable(environment, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]);
+  const direct = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "").split(/[\s,]+/).filter(Boolean);
+  return (url) => {
+    const proxy = url.protocol === "https:" ? forHttps : forHttp;
+    return proxy === null || direct.some((pattern) => isNamed(url, pattern)) ? null : proxy;
+  };
+}
+
+function fromVariable(environment: Environment, names: readonly string[]): Proxy | null {
+  for (const name of names) {
+    const value = environment[name]?.trim();
+    if (value !== undefined && value !== "") return parseProxy(value, name);
+  }
+  return null;
+}
+
+/** @param from where it was set, for the error */
+function parseProxy(text: string, from: string): Proxy {
+  // The variables often hold just HOST:PORT.
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  if (url === null || url.hostname === "" || /[\s\x00-\x1f\x7f]/.test(text)) {
+    throw new GuestbootError("SETTINGS_INVALID", `${from} is not the address of a proxy`, { hint: SPELLING });
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new GuestbootError("UNSUPPORTED_INSTALL_METHOD", `${from} names a proxy of the kind "${url.protocol}"`, {
+      hint: `only HTTP proxies are supported: ${SPELLING}`,
+    });
+  }
+  try {
+    const user = decodeURIComponent(url.username);
+    const password = decodeURIComponent(url.password);
+    return { address: `${url.origin}/`, credentials: user === "" && password === "" ? null : { user, password } };
+  } catch (error) {
+    throw new GuestbootError("SETTINGS_INVALID", `the user or password of ${from} holds a % that begins no escape`, {
+      hint: "a % itself is written %25",
+      cause: error,
+    });
+  }
+}
+
+/** `*`, a host with all that is below it (a leading dot or `*.` changes nothing), each with a port or without. */
+function isNamed(url: URL, pattern: string): boolean {
+  if (pattern === "*") return true;
+  const [, name = "", port] = /^(?:\*?\.)?(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(pattern.toLowerCase()) ?? [];
+  if (name === "") return false;
+  if (port !== undefined && port !== portOf(url)) return false;
+  return url.hostname === name || url.hostname.endsWith(`.${name}`);
+}
+
+function portOf(url: URL): string {
+  if (url.port !== "") return url.port;
+  return url.protocol === "https:" ? "443" : "80";
+}
