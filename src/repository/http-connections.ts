@@ -45,8 +45,14 @@ export class Connections implements AsyncDisposable {
 
   async #through(proxy: Proxy): Promise<Dispatcher> {
     // Loaded only here: most hosts have no proxy.
-    const { default: ProxyAgent } = await import("undici/lib/dispatcher/proxy-agent.js");
+    const [{ default: ProxyAgent }, { default: Pool }, { default: connect }] = await Promise.all([
+      import("undici/lib/dispatcher/proxy-agent.js"),
+      import("undici/lib/dispatcher/pool.js"),
+      import("undici/lib/api/api-connect.js"),
+    ]);
     return new ProxyAgent({
+      // Tunnels are asked for by `connect`, which dispatchers get only where all of undici is loaded.
+      clientFactory: (origin, options) => Object.assign(new Pool(origin, options), { connect }),
       uri: proxy.address,
       ...(proxy.credentials === null ? {} : { token: basicAuthorization(proxy.credentials) }),
       allowH2: false,

@@ -62,6 +62,7 @@ function refusalHint(status: number, credentials: CredentialsUse, proxy: Proxy |
     if (credentials.kept) {
       return "a redirect led to another server, and user and password are not sent there; name that server in the address";
     }
+    if (proxy !== null && status === 401) return `is it the proxy that wants a user and password? ${proxyHint(proxy)}`;
     return status === 401 ? "put a user and password into the address: http://USER:PASSWORD@HOST/PATH" : undefined;
   }
   if (proxy !== null && status >= 500) return "the answer may be the proxy's own: can it reach that server?";

@@ -5,7 +5,7 @@
 import { GuestbootError } from "../base/errors.ts";
 import { silent } from "../base/progress.ts";
 import { escapePath, type UrlLocation } from "./location.ts";
-import type { RepositoryOptions } from "./open.ts";
+import type { RepositoryOptions } from "./options.ts";
 import type { FetchOptions, FetchResult, FileFacts, Repository, Validators } from "./repository.ts";
 
 type Open = (location: UrlLocation, options: RepositoryOptions) => Promise<Repository>;

@@ -8,7 +8,7 @@ import type { ChildProcess } from "node:child_process";
 import { GuestbootError } from "../base/errors.ts";
 import { openFolderRepository } from "./folder.ts";
 import type { NfsLocation } from "./location.ts";
-import type { NfsPrograms } from "./nfs.ts";
+import type { NfsPrograms } from "./nfs-programs.ts";
 import type { Repository } from "./repository.ts";
 import { seconds, type TransferLimits } from "./transfer.ts";
 

@@ -6,15 +6,9 @@ import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { GuestbootError } from "../base/errors.ts";
 import type { NfsLocation } from "./location.ts";
+import type { NfsPrograms } from "./nfs-programs.ts";
 import type { Repository } from "./repository.ts";
 import { DEFAULT_LIMITS, type TransferLimits } from "./transfer.ts";
-
-export interface NfsPrograms {
-  /** The folders in which nfs-cat, nfs-ls and mount are looked for, colons between them. */
-  readonly path: string;
-  /** Where the folder of a mount is made. */
-  readonly temporaryFolder: string;
-}
 
 const DEFAULT_PROGRAMS: NfsPrograms = { path: "/usr/sbin:/usr/bin:/sbin:/bin", temporaryFolder: "/tmp" };
 

@@ -24,3 +24,16 @@ declare module "undici/lib/dispatcher/proxy-agent.js" {
   const proxyAgent: typeof ProxyAgent;
   export default proxyAgent;
 }
+
+declare module "undici/lib/dispatcher/pool.js" {
+  import type { Pool } from "undici";
+  const pool: typeof Pool;
+  export default pool;
+}
+
+declare module "undici/lib/api/api-connect.js" {
+  import type { Pool } from "undici";
+  /** What `Dispatcher.prototype.connect` is once all of undici is loaded. */
+  const connect: Pool["connect"];
+  export default connect;
+}

@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseLocation } from "../../src/repository/location.ts";
-import type { NfsPrograms } from "../../src/repository/nfs.ts";
+import type { NfsPrograms } from "../../src/repository/nfs-programs.ts";
 import { openRepository } from "../../src/repository/open.ts";
 import { ROOT, temporaryFolder } from "../program.ts";
 import { failureOf, textOf } from "./reading.ts";
