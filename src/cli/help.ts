@@ -53,6 +53,22 @@ Resolves as \`guestboot resolve\` does, downloads through the cache, and puts th
 
 Lists the entries of a guest's boot config. A folder stands for the root of a guest's filesystem.`,
   },
+  layouts: {
+    summary: "what can be installed, and whether trees still have what that needs",
+    text: `guestboot layouts list [--json]
+guestboot layouts check REPOSITORY… [--distro F] [--release R] [--arch A] [--flavour xen|generic] [options]
+guestboot layouts check --all --mirror FAMILY=URL… [options]
+
+list    the catalog: family, release, arch, flavour, and where kernel and initrds lie below a repository
+check   does a tree still have what an installation needs? Exit status 1 when one has not
+
+  --all               every layout of the catalog, of the families whose mirrors are named
+  --deep              fetch the files whole, and compare them with the checksums that the tree lists
+  --timeout SECONDS   the most that one layout may take (default 30)
+  --json              machine-readable; --junit FILE: a report for CI
+  --proxy URL         an HTTP proxy; --ca-file FILE: authorities (PEM) to trust beside the runtime's
+  --quiet             no progress`,
+  },
   cache: {
     summary: "what the cache holds",
     text: `guestboot cache list [--json]

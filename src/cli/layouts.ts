@@ -50,7 +50,17 @@ export async function runLayouts(argv: readonly string[]): Promise<number> {
     else if (verb === undefined) throw usage("what to do with the layouts is missing: list or check");
     else throw usage(`layouts cannot ${verb}: list and check are known`);
   });
+  await written(process.stdout);
   return status === 0 && !outcome.allWell ? 1 : status;
+}
+
+/** The program ends by `process.exit`, which loses what a slow reader of a pipe has not taken yet: the whole catalog. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    // Whoever has had enough (`guestboot … | head`) is no failure.
+    stream.once("error", () => resolve());
+    stream.write("", () => resolve());
+  });
 }
 
 function list(values: Values, operands: readonly string[]): void {
@@ -178,7 +188,11 @@ function rowOf(check: LayoutCheck, { withNotes }: { readonly withNotes: boolean 
   const lines = [cells.join("  ")];
   for (const problem of problems) lines.push(`        ${problem}`);
   if (!ok || withNotes) for (const note of notes) lines.push(`        note: ${note}`);
-  if (!ok && tried.length > 0) lines.push(`        tried: ${tried.join(", ")}`);
+  // Most problems name what was tried already.
+  const more = tried.filter(
+    (each) => !problems.some((problem) => problem.includes(each.slice(0, each.lastIndexOf(": ")))),
+  );
+  if (!ok && more.length > 0) lines.push(`        tried: ${more.join(", ")}`);
   return lines.map((line) => `${printable(line)}\n`).join("");
 }
 

@@ -48,6 +48,8 @@ async function runGuestboot(argv: readonly string[]): Promise<number> {
       return (await import("./fetch.ts")).runFetch(rest);
     case "entries":
       return (await import("./entries.ts")).runEntries(rest);
+    case "layouts":
+      return (await import("./layouts.ts")).runLayouts(rest);
     case "cache":
       return (await import("./cache.ts")).runCache(rest);
     case "vm":

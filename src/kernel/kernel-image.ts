@@ -64,11 +64,11 @@ function readPlain({ bytes, isWhole }: KernelBytes, compression: Compression | n
     leastSize: null,
     xen: { seen: "hidden", why: "not an x86 kernel" },
   } as const;
-  // An arm64 Image is a PE file as well.
+  // Kernels that are EFI programs as well are PE files too: their own format first.
   if (isArm64Image(bytes)) return { ...rest, format: "arm64 Image" };
-  if (isPe(bytes)) return { ...rest, format: "PE" };
   const other = otherKernel(bytes);
-  return other === null ? { kind: "other", what: whatElse(bytes) } : { ...rest, format: other };
+  if (other !== null) return { ...rest, format: other };
+  return isPe(bytes) ? { ...rest, format: "PE" } : { kind: "other", what: whatElse(bytes) };
 }
 
 /** What the headers say is the size of what is inside, which tells nothing of the compressed file's. */

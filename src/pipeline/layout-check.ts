@@ -49,6 +49,13 @@ export interface LayoutCheckOptions {
   readonly store: Store | null;
 }
 
+/** What was asked for, its family by the catalog's own name. */
+export function askedFor(catalog: Catalog, wanted: LayoutWanted): LayoutWanted {
+  const named = ({ family, aliases }: Catalog[number]) =>
+    wanted.family !== null && [family, ...aliases].includes(wanted.family);
+  return { ...wanted, family: catalog.find(named)?.family ?? wanted.family };
+}
+
 /** Never throws what a tree can be the reason of: that is a problem in the result. Ends in time, whatever hangs. */
 export async function checkLayout(
   wanted: LayoutWanted,
@@ -68,7 +75,8 @@ export async function checkLayout(
     seconds: Math.round(performance.now() - started) / 1000,
   });
   const { silence } = tree.gate;
-  if (silence !== null) return done(wanted, { problems: [`not asked any more: ${silence.message}`], notes: [] });
+  const unresolved = askedFor(options.catalog, wanted);
+  if (silence !== null) return done(unresolved, { problems: [`not asked any more: ${silence.message}`], notes: [] });
 
   const limit = timeLimit(options.timeoutSeconds, () => timedOut(address, options.timeoutSeconds, asked));
   try {
@@ -82,7 +90,7 @@ export async function checkLayout(
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     tree.gate.failed(error, started);
-    return done(wanted, { problems: [error.message], notes: error.hint === undefined ? [] : [error.hint] });
+    return done(unresolved, { problems: [error.message], notes: error.hint === undefined ? [] : [error.hint] });
   } finally {
     limit.end();
   }

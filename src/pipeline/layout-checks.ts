@@ -7,7 +7,7 @@ import { openRepository, type RepositoryOptions } from "../repository/open.ts";
 import type { PlannedCheck } from "./catalog-layouts.ts";
 import { CheckedTree } from "./checked-tree.ts";
 import { HostGate, REQUESTS_AT_ONCE } from "./host-gate.ts";
-import { checkLayout, type LayoutCheck, type LayoutCheckOptions, type LayoutWanted } from "./layout-check.ts";
+import { askedFor, checkLayout, type LayoutCheck, type LayoutCheckOptions, type LayoutWanted } from "./layout-check.ts";
 
 export interface LayoutChecksOptions extends LayoutCheckOptions {
   readonly repository: RepositoryOptions;
@@ -81,7 +81,8 @@ async function checkAddress(
     const notes = error.hint === undefined ? [] : [error.hint];
     // Not opened, so its address may not be shown: it may hold a password.
     const repository = shownAddress(address);
-    return { repository, ...wanted, ok: false, problems: [error.message], notes, tried: [], seconds: 0 };
+    const asked = askedFor(options.catalog, wanted);
+    return { repository, ...asked, ok: false, problems: [error.message], notes, tried: [], seconds: 0 };
   } finally {
     await trees.release(address);
   }

@@ -327,7 +327,7 @@ describe("guestboot's own commands", () => {
     },
   );
 
-  it.each(["boot", "resolve", "fetch", "entries", "cache", "vm"])("%s --help helps", (command) => {
+  it.each(["boot", "resolve", "fetch", "entries", "layouts", "cache", "vm"])("%s --help helps", (command) => {
     const ended = run(programPath("guestboot"), [command, "--help"]);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     expect(ended.stdout).toContain(`guestboot ${command}`);

@@ -37,11 +37,52 @@ describe("an install-repository value", () => {
   });
 
   it("names an NFS export in each of the three spellings", () => {
-    const expected = { transport: "nfs", address: "nfs://server/export/os/", server: "server", path: "/export/os" };
+    const expected = {
+      transport: "nfs",
+      address: "nfs://server/export/os/",
+      server: "server",
+      path: "/export/os",
+      options: [],
+    };
     for (const text of ["nfs:server:/export/os", "nfs://server/export/os", "nfs://server:/export/os"]) {
       expect(parseLocation(text), text).toEqual(expected);
     }
     expect(parseLocation("nfs:[2001:db8::1]:/os")).toMatchObject({ server: "[2001:db8::1]", path: "/os" });
+  });
+
+  it("names an NFS export with mount options, of which those that would harm are left out", () => {
+    expect(parseLocation("nfs:nolock,vers=3,rw,hard:server:/os")).toMatchObject({
+      server: "server",
+      path: "/os",
+      options: ["nolock", "vers=3"],
+    });
+    expect(parseLocation("nfs::server:/os")).toMatchObject({ options: [] });
+    expect(parseLocation("nfs://server:20490/os")).toMatchObject({ server: "server", options: ["port=20490"] });
+    expect(parseLocation("nfs:port=20490:[::1]:/os")).toMatchObject({ server: "[::1]", options: ["port=20490"] });
+  });
+
+  it("has escapes in an nfs:// address, and none in mount's spelling", () => {
+    expect(parseLocation("nfs://server/my%20tree")).toMatchObject({
+      path: "/my tree",
+      address: "nfs://server/my%20tree/",
+    });
+    expect(parseLocation("nfs:server:/a%20b")).toMatchObject({ path: "/a%20b", address: "nfs://server/a%2520b/" });
+  });
+
+  it("names several mirrors with blanks between them", () => {
+    expect(parseLocation("http://a.example/debian https://me:pw@b.example/debian/ ftp://c.example/")).toEqual({
+      transport: "mirrors",
+      address: "http://a.example/debian/",
+      mirrors: [
+        { transport: "http", address: "http://a.example/debian/", credentials: null },
+        {
+          transport: "https",
+          address: "https://b.example/debian/",
+          credentials: { user: "me", password: "pw" },
+        },
+        { transport: "ftp", address: "ftp://c.example/", credentials: null },
+      ],
+    });
   });
 
   it("names the CD drive, an FTP server or a local folder", () => {
@@ -69,6 +110,17 @@ describe("an install-repository value", () => {
     ["http://ho st/", /space/],
     ["http://host/a b", /space/],
     [" http://host/", /space/],
+    ["http://host/  http://other/", /space/],
+    ["http://host/ nfs:server:/os", /mirrors on http, https or ftp only/],
+    ["http://host/ cdrom", /space/],
+    [Array.from({ length: 17 }, () => "http://host/").join(" "), /more than 16 mirrors/],
+    ["nfs:suid:server:/os", /"suid" is no NFS mount option/],
+    ["nfs:vers=3,exec:server:/os", /"exec"/],
+    ["nfs:vers=3 -o suid:server:/os", /space/],
+    ["nfs:-o:server:/os", /"-o"/],
+    ["nfs:-server:/os", /nfs:SERVER:\/PATH/],
+    ["nfs://-server/os", /nfs:SERVER:\/PATH/],
+    ["nfs://server/%0aos", /control character/],
     ["http://host/\n", /control character/],
     ["http://host/\x00", /control character/],
     ["http://host/\x7f", /control character/],

@@ -69,6 +69,26 @@ describe("a repository on nfs-ganesha", () => {
     expect(await repository.look("images/dangling")).toBeNull();
   });
 
+  it("follows links to other folders by way of a mount, and undoes it", async () => {
+    // The kernel may have no NFS client, so a folder is bound in place of the export.
+    const bin = path.join(folder.path, "bin");
+    fs.mkdirSync(bin);
+    const script = `#!/bin/sh\n/bin/mount --bind ${root}/os "$7"\n`;
+    fs.writeFileSync(path.join(bin, "mount"), script, { mode: 0o755 });
+    const nfs = { path: `${bin}:/usr/bin:/bin`, temporaryFolder: folder.path };
+    {
+      await using repository = await openRepository(parseLocation(`${server.url}/os`), { nfs });
+      expect(await repository.look("images/up")).toMatchObject({ size: 8 });
+      expect(await textOf(await repository.fetch("images/up"))).toBe("a kernel");
+      expect(await textOf(await repository.fetch("images/vmlinuz"))).toBe("a kernel");
+    }
+    expect(fs.readdirSync(folder.path).sort()).toEqual(["bin", "export"]);
+    fs.writeFileSync(path.join(bin, "mount"), "#!/bin/sh\necho 'unknown filesystem type nfs' >&2; exit 32\n");
+    await using repository = await openRepository(parseLocation(`${server.url}/os`), { nfs });
+    const failure = await failureOf(repository.fetch("images/up"));
+    expect(failure.message).toMatch(/images\/up: a symbolic link leads to another folder, which takes a mount; nfs:/);
+  });
+
   it("is reached in the address form with a port, too", async () => {
     const repository = await open(`nfs://127.0.0.1:${server.port}/export/os`);
     expect(await repository.look("images/vmlinuz")).toMatchObject({ size: 8 });
