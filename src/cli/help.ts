@@ -63,8 +63,9 @@ list    the catalog: family, release, arch, flavour, and where kernel and initrd
 check   does a tree still have what an installation needs? Exit status 1 when one has not
 
   --all               every layout of the catalog, of the families whose mirrors are named
+  --mirror FAMILY=URL may hold {release}, {version} and {arch}; repeat it for more mirrors of a family
   --deep              fetch the files whole, and compare them with the checksums that the tree lists
-  --timeout SECONDS   the most that one layout may take (default 30)
+  --timeout SECONDS   the most that one layout may take (default 30; 600 with --deep)
   --json              machine-readable; --junit FILE: a report for CI
   --proxy URL         an HTTP proxy; --ca-file FILE: authorities (PEM) to trust beside the runtime's
   --quiet             no progress`,

@@ -12,6 +12,16 @@ export async function reporting(
   options: { readonly json: boolean },
   work: () => Promise<void> | void,
 ): Promise<number> {
+  const status = await statusOf(command, options, work);
+  await written(process.stdout);
+  return status;
+}
+
+async function statusOf(
+  command: string,
+  options: { readonly json: boolean },
+  work: () => Promise<void> | void,
+): Promise<number> {
   try {
     await work();
     return 0;
@@ -46,4 +56,13 @@ export function printJson(value: unknown): void {
 /** Whoever read our output has had enough (`guestboot … | head`). */
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EPIPE";
+}
+
+/** The program ends by `process.exit`, which loses what a slow reader of a pipe has not taken yet. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    // Whoever has had enough (`guestboot … | head`) is no failure.
+    stream.once("error", () => resolve());
+    stream.write("", () => resolve());
+  });
 }
