@@ -3,14 +3,12 @@
  * when it is asked for, since starting is most of what a boot loader does.
  */
 import * as path from "node:path";
+import { endProcess } from "../base/end.ts";
 import { version } from "../base/program.ts";
 
-/**
- * Runs the command line and ends the process. Not by returning: taking the runtime apart in good order costs a tenth
- * of a start, and all that matters is written by then.
- */
+/** Runs the command line and ends the process. Not by returning: see `endProcess`. */
 export async function main(): Promise<never> {
-  process.exit(await run(programName(), process.argv.slice(2)));
+  endProcess(await run(programName(), process.argv.slice(2)));
 }
 
 /** The name we were called by: a link called `pygrub` or `eliloader`, or our own. */

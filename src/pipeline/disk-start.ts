@@ -3,6 +3,7 @@
  * and only then the first byte of the guest is looked at. What follows goes through the open descriptors alone.
  */
 import type { ByteSource } from "../base/byte-source.ts";
+import { prepareQuickEnd } from "../base/end.ts";
 import { openDisk, type OpenDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import type { BootFiles } from "../store/boot-files.ts";
@@ -52,6 +53,7 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
   const { prepareSendFile } = await import("../base/send-file.ts");
   using files = ownBootFiles(start.bootFolder);
+  prepareQuickEnd();
   const sending = { fd: disk.fd, send: prepareSendFile() };
   extract(start, disk, sending, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
 }
