@@ -1,0 +1,143 @@
+/**
+ * Every old family over every transport that it has, end to end: record, repository on a real server, answer, changed
+ * record. The trees are made up; what matters is which of their files is handed to the host.
+ */
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startGanesha, type Ganesha } from "../../fixtures/nfs-ganesha.ts";
+import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
+import { startVsftpd, type Vsftpd } from "../../fixtures/vsftpd.ts";
+import { parseSimple, programPath, start, temporaryFolder } from "../program.ts";
+import { installRecord, readRecord, VM, writeRecord } from "./vm-records.ts";
+
+const folder = temporaryFolder();
+const at = (name: string) => path.join(folder.path, name);
+const set = { GUESTBOOT_STATE_DIR: at("state"), GUESTBOOT_CACHE_DIR: at("cache"), GUESTBOOT_BOOT_DIR: at("boot") };
+
+const NETBOOT = "dists/bookworm/main/installer-amd64/current/images/netboot/xen";
+
+interface FamilyTree {
+  readonly keys: Readonly<Record<string, string>>;
+  readonly files: readonly [kernel: string, ramdisk: string];
+  readonly texts?: Readonly<Record<string, string>>;
+  /** Rounds that its installation takes. */
+  readonly rounds: 1 | 2;
+}
+
+const FAMILIES: Readonly<Record<string, FamilyTree>> = {
+  debianlike: {
+    keys: { "debian-release": "bookworm", "install-arch": "amd64" },
+    files: [`${NETBOOT}/vmlinuz`, `${NETBOOT}/initrd.gz`],
+    rounds: 1,
+  },
+  rhlike: {
+    keys: { "install-arch": "x86_64" },
+    files: ["images/pxeboot/vmlinuz", "images/pxeboot/initrd.img"],
+    texts: {
+      ".treeinfo":
+        "[general]\nfamily = CentOS\nversion = 6.10\narch = x86_64\n\n[images-x86_64]\nkernel = images/pxeboot/vmlinuz\ninitrd = images/pxeboot/initrd.img\n",
+    },
+    rounds: 1,
+  },
+  sleslike: {
+    keys: { "install-arch": "x86_64" },
+    files: ["boot/x86_64/vmlinuz-xen", "boot/x86_64/initrd-xen"],
+    rounds: 2,
+  },
+  pygrub: {
+    keys: { "install-kernel": "k/vmlinuz", "install-ramdisk": "k/initrd" },
+    files: ["k/vmlinuz", "k/initrd"],
+    rounds: 1,
+  },
+};
+
+let http: Nginx;
+let ftp: Vsftpd;
+let nfs: Ganesha;
+
+beforeAll(async () => {
+  for (const [family, { files, texts }] of Object.entries(FAMILIES)) {
+    const contents = [...files.map((file) => [file, `${family} ${file}`] as const), ...Object.entries(texts ?? {})];
+    for (const [file, text] of contents) {
+      const target = path.join(at("trees"), family, file);
+      fs.mkdirSync(path.dirname(target), { recursive: true });
+      fs.writeFileSync(target, text);
+    }
+  }
+  // Servers read as users of their own.
+  fs.chmodSync(folder.path, 0o755);
+  http = await startNginx({ root: at("trees") });
+  ftp = await startVsftpd({ root: at("trees") });
+  nfs = await startGanesha({ root: at("trees") });
+});
+afterAll(async () => {
+  await http[Symbol.asyncDispose]();
+  await ftp[Symbol.asyncDispose]();
+  await nfs[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+/** The address of a family's tree, and the disk that the toolstack names. */
+const TRANSPORTS: Readonly<Record<string, (family: string) => { address: string; disk: string }>> = {
+  http: (family) => ({ address: `${http.url}${family}`, disk: "/dev/null" }),
+  ftp: (family) => ({ address: `${ftp.url}${family}`, disk: "/dev/null" }),
+  nfs: (family) => ({ address: `${nfs.url}/${family}`, disk: "/dev/null" }),
+  folder: (family) => ({ address: path.join(at("trees"), family), disk: "/dev/null" }),
+  zip(family) {
+    const archive = at(`${family}.zip`);
+    const made = spawnSync("zip", ["-q", "-r", archive, "."], {
+      cwd: path.join(at("trees"), family),
+      encoding: "utf8",
+    });
+    if (made.status !== 0) throw new Error(`zip (apt-get install zip): ${made.stderr}`);
+    return { address: archive, disk: "/dev/null" };
+  },
+  "ISO image": (family) => ({ address: makeIso(family), disk: "/dev/null" }),
+};
+
+function makeIso(family: string): string {
+  const iso = at(`${family}.iso`);
+  const args = ["-as", "mkisofs", "-quiet", "-R", "-o", iso, path.join(at("trees"), family)];
+  const made = spawnSync("xorriso", args, { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`xorriso (apt-get install xorriso): ${made.stderr}`);
+  return iso;
+}
+
+async function install(family: string, address: string, disk: string) {
+  const { keys, files, rounds } = FAMILIES[family] ?? { keys: {}, files: ["", ""], rounds: 1 };
+  const asked = { ...keys, "install-distro": family, "install-repository": address };
+  writeRecord(at("state"), { ...installRecord(""), other_config: asked });
+  const ended = await start(programPath("eliloader"), ["-q", "--vm", VM, disk], set);
+  expect(ended).toMatchObject({ status: 0, stderr: "" });
+  const answer = parseSimple(ended.stdout);
+  expect(fs.readFileSync(answer.kernel, "utf8")).toBe(`${family} ${files[0]}`);
+  expect(fs.readFileSync(answer.ramdisk ?? "", "utf8")).toBe(`${family} ${files[1]}`);
+  const after = readRecord(at("state"));
+  if (rounds === 1) {
+    const kept = Object.fromEntries(Object.entries(asked).filter(([key]) => key !== "install-distro"));
+    expect(after).toMatchObject({ PV_bootloader: "pygrub", other_config: kept });
+    expect(Object.keys(after.other_config).sort()).toEqual(Object.keys(kept).sort());
+  } else {
+    expect(after).toMatchObject({ PV_bootloader: "eliloader", other_config: { ...asked, "install-round": "2" } });
+  }
+  return answer;
+}
+
+describe.each(Object.keys(TRANSPORTS))("over %s", (transport) => {
+  it.each(Object.keys(FAMILIES))("%s installs", async (family) => {
+    const { address, disk } = TRANSPORTS[transport]?.(family) ?? { address: "", disk: "" };
+    await install(family, address, disk);
+  });
+});
+
+describe("from the guest's CD device", () => {
+  it.each([
+    ["rhlike", null],
+    ["sleslike", "install=hd maxcpus=1"],
+  ])("%s installs, with the installer's words for a medium", async (family, words) => {
+    const answer = await install(family, "cdrom", makeIso(family));
+    expect(answer.args?.trim() ?? null).toBe(words);
+  });
+});
