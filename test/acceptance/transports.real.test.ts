@@ -1,5 +1,5 @@
 /**
- * Every old family over every transport that it has, end to end: record, repository on a real server, answer, changed
+ * Every family over every transport, end to end: record, repository on a real server, answer, changed
  * record. The trees are made up; what matters is which of their files is handed to the host.
  */
 import { spawnSync } from "node:child_process";
@@ -45,6 +45,34 @@ const FAMILIES: Readonly<Record<string, FamilyTree>> = {
     keys: { "install-arch": "x86_64" },
     files: ["boot/x86_64/vmlinuz-xen", "boot/x86_64/initrd-xen"],
     rounds: 2,
+  },
+  alpine: {
+    keys: { "install-arch": "x86_64", "debian-release": "latest-stable" },
+    files: ["latest-stable/releases/x86_64/netboot/vmlinuz-lts", "latest-stable/releases/x86_64/netboot/initramfs-lts"],
+    rounds: 1,
+  },
+  mageia: {
+    keys: { "install-arch": "x86_64" },
+    files: ["isolinux/x86_64/vmlinuz", "isolinux/x86_64/all.rdz"],
+    texts: { VERSION: "Mageia 9 x86_64 final 20230827 10:00\n" },
+    rounds: 1,
+  },
+  arch: {
+    keys: { "install-arch": "x86_64" },
+    files: ["arch/boot/x86_64/vmlinuz-linux", "arch/boot/x86_64/initramfs-linux.img"],
+    rounds: 1,
+  },
+  ubuntuiso: {
+    keys: { "install-arch": "amd64" },
+    files: ["casper/vmlinuz", "casper/initrd"],
+    texts: { ".disk/info": 'Ubuntu-Server 24.04.1 LTS "Noble Numbat" - Release amd64 (20240827)\n' },
+    rounds: 1,
+  },
+  xenserver: {
+    keys: {},
+    files: ["boot/vmlinuz", "install.img"],
+    texts: { "XS-REPOSITORY": "xs:main\nBase Pack\nXenServer\n8.0.0\n", "XS-PACKAGES": "", "boot/xen.gz": "xen" },
+    rounds: 1,
   },
   pygrub: {
     keys: { "install-kernel": "k/vmlinuz", "install-ramdisk": "k/initrd" },
