@@ -9,7 +9,7 @@
  * Works only until rights are given up: the permission `ffi` is among them.
  */
 import * as fs from "node:fs";
-import { GuestbootError, systemReason } from "./errors.ts";
+import { GuestbootError, isSystemError } from "./errors.ts";
 
 /** The two pipes to a program that was started. Closing `input` tells it that we are done, or gone. */
 export interface SpawnedProgram {
@@ -99,7 +99,7 @@ export function waitForEnd(program: SpawnedProgram, timeoutMs: number): boolean 
       if (fs.readSync(program.output, buffer, 0, buffer.length, null) === 0) return true;
     } catch (error) {
       // Nothing to read yet, and not at its end.
-      if (!systemReason(error).includes("temporarily unavailable")) return true;
+      if (!isSystemError(error, "EAGAIN")) return true;
     }
     Atomics.wait(pause, 0, 0, POLL_MS);
   }

@@ -15,25 +15,17 @@ import { openStore } from "../store/store.ts";
 import { readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
+import { TARGET_OPTIONS } from "./installer-target.ts";
 import { checkWritable, junitReport, writeReport } from "./junit.ts";
 import { printJson, reporting } from "./report.ts";
 
 const OPTIONS = {
-  distro: { type: "string" },
-  release: { type: "string" },
-  arch: { type: "string" },
-  flavour: { type: "string" },
+  ...TARGET_OPTIONS,
   all: { type: "boolean" },
   mirror: { type: "string", multiple: true },
   deep: { type: "boolean" },
   timeout: { type: "string" },
   junit: { type: "string" },
-  proxy: { type: "string" },
-  "ca-file": { type: "string" },
-  json: { type: "boolean" },
-  quiet: { type: "boolean", short: "q" },
-  help: { type: "boolean", short: "h" },
-  debug: { type: "boolean" },
 } as const;
 
 type Values = ReturnType<typeof readArguments<typeof OPTIONS>>["values"];

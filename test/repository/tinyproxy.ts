@@ -1,11 +1,10 @@
 /** Debian's tinyproxy on a loopback port: a real HTTP proxy. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
-import { connect, createServer } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { accepts, endServer, freePort } from "../../fixtures/loopback-server.ts";
 
 export interface Tinyproxy extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
@@ -48,9 +47,7 @@ export async function startTinyproxy(lines: readonly string[] = []): Promise<Tin
         (match) => match[1] ?? "",
       ),
     async [Symbol.asyncDispose]() {
-      const ended = once(server, "exit");
-      server.kill("SIGTERM");
-      await ended;
+      await endServer(server);
       fs.rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -62,25 +59,4 @@ async function waitUntilReady(server: ChildProcess, port: number): Promise<boole
     await wait(10);
   }
   return false;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
 }
