@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import { expect, it } from "vitest";
 import { catalogFiles } from "../src/base/program.ts";
-import { candidatesFor } from "../src/distro/candidates.ts";
 import { findFamily } from "../src/distro/catalog.ts";
 import { extendCatalog, readCatalog } from "../src/distro/read-catalog.ts";
+import { candidatesFor } from "./distro/candidates-for.ts";
 
 const readme = fs.readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const examples = [...readme.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = ""]) => text);

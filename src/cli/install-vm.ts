@@ -39,6 +39,7 @@ export async function installVm(install: InstallVm): Promise<void> {
     vm: install.vm,
     disk: install.disk,
     environment: process.env,
+    ...hostOf(settings),
     records: openFileStore(settings.stateFolder),
     catalog: readCatalog(catalogFiles()),
     cacheFolder: cacheFolderOf(settings),
@@ -52,6 +53,11 @@ export async function installVm(install: InstallVm): Promise<void> {
       output.close();
     },
   });
+}
+
+/** What the host's settings say of installations. */
+function hostOf({ repositories, guestInstallerFolder }: Settings) {
+  return { repositories, guestInstallerFolder };
 }
 
 /** A signal that aborts when a person or a toolstack ends us, so that everything is taken back first. */

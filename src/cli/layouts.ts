@@ -65,7 +65,8 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
   const { checks, leftOut } = plan(values, repositories, catalog);
   const timeoutSeconds = readTimeout(values);
   if (values.junit !== undefined) checkWritable(values.junit);
-  const store = values.deep === true ? openStore(cacheFolderOf(await readSettings(process.env))) : null;
+  const settings = await readSettings(process.env);
+  const store = values.deep === true ? openStore(cacheFolderOf(settings)) : null;
   if (leftOut.length > 0 && values.quiet !== true) {
     process.stderr.write(`not checked, since no --mirror names one: ${leftOut.join(", ")}\n`);
   }
@@ -75,7 +76,12 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
     catalog,
     timeoutSeconds,
     store,
-    repository: { proxy: values.proxy, caFile: values["ca-file"], environment: process.env },
+    repository: {
+      proxy: values.proxy,
+      caFile: values["ca-file"],
+      settings: settings.repositories,
+      environment: process.env,
+    },
     onDone: inOrder,
   });
   const seconds = (performance.now() - started) / 1000;

@@ -44,19 +44,6 @@ export interface NamedFiles {
   readonly ramdisk: string | null;
 }
 
-/**
- * The candidates for `target`, never empty. A release that the catalog does not list (a suite such as `stable`, a
- * release of next year) gets the family's newest layouts, since the tree decides.
- *
- * @throws UNSUPPORTED_INSTALL_METHOD where the family has no such architecture or flavour, or the release is no name
- */
-export function candidatesFor(family: Family, target: Target): Candidate[] {
-  const scope = scopeOf(family, target);
-  const candidates = layoutCandidates(family, scope, target.flavour);
-  if (candidates.length > 0) return candidates;
-  throw noCandidates(family, scope, target.flavour);
-}
-
 /** A target with the catalog's own names in it. */
 export interface Scope {
   readonly release: string | null;
@@ -73,7 +60,7 @@ export function scopeOf(family: Family, target: Pick<Target, "release" | "arch">
     throw new GuestbootError(
       "UNSUPPORTED_INSTALL_METHOD",
       `${family.family} has no architecture "${target.arch}" (known: ${Object.keys(family.arches).join(", ")})`,
-      { hint: "other-config:install-arch names the architecture", args: [target.arch] },
+      { hint: "--arch names the architecture; for a VM other-config:install-arch", args: [target.arch] },
     );
   }
   if (target.release === null) return { release: null, listed: undefined, arch };
@@ -89,13 +76,17 @@ export function scopeOf(family: Family, target: Pick<Target, "release" | "arch">
     throw new GuestbootError(
       "UNSUPPORTED_INSTALL_METHOD",
       `${family.family} ${release} cannot be installed on ${arch} (it has: ${listed.arches.join(", ")})`,
-      { hint: "other-config:install-arch names the architecture", args: [release, arch] },
+      { hint: "--arch names the architecture; for a VM other-config:install-arch", args: [release, arch] },
     );
   }
   return { release, listed, arch };
 }
 
-/** The catalog's candidates; empty where it has none for this release, architecture and flavour. */
+/**
+ * The catalog's candidates; empty where it has none for this release, architecture and flavour (`noCandidates` says so).
+ * A release that the catalog does not list (a suite such as `stable`, a release of next year) gets the family's newest
+ * layouts, since the tree decides.
+ */
 export function layoutCandidates(family: Family, scope: Scope, flavour: Flavour | null): Candidate[] {
   const layouts = layoutsOf(family, scope)
     .filter((layout) => layout.arches?.includes(scope.arch) ?? true)
@@ -143,7 +134,7 @@ export function noCandidates(family: Family, scope: Scope, flavour: Flavour | nu
   }
   if (scope.release === null) {
     return new GuestbootError("UNSUPPORTED_INSTALL_METHOD", `${family.family} needs to know which release to install`, {
-      hint: "set other-config:debian-release to a suite or codename, such as bookworm, or give --release",
+      hint: "--release names it, a suite or codename such as bookworm; for a VM other-config:debian-release",
       args: ["debian-release"],
     });
   }

@@ -149,7 +149,7 @@ export function findFamily(catalog: Catalog, name: string): Family {
   if (family !== undefined) return family;
   const known = catalog.map((each) => each.family).join(", ");
   throw new GuestbootError("UNSUPPORTED_INSTALL_METHOD", `distribution "${name}" is not known (known: ${known})`, {
-    hint: "other-config:install-distro names the distribution",
+    hint: "--distro names the distribution; for a VM other-config:install-distro",
     args: [name],
   });
 }

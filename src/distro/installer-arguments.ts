@@ -29,14 +29,38 @@ export interface InstallerArguments {
 }
 
 /**
- * An `install-repository` value as it may stand on a command line: the first of several mirrors, without user and
- * password, ending in `/`; `cdrom` stays. The spelling (`nfs:server:/path`) stays too, since it is the installer's.
+ * An `install-repository` value as it may stand on a command line: without user and password, ending in `/`; `cdrom`
+ * stays. The spelling (`nfs:server:/path`) stays too, since it is the installer's.
+ *
+ * @param answering the address of the mirror that answers, where the value names several; the first where it is none
  */
-export function repositoryForInstaller(value: string): string {
-  const [first = ""] = value.trim().split(/[\s,]+/);
-  if (first === "cdrom" || first === "") return first;
+export function repositoryForInstaller(value: string, answering: string | null = null): string {
+  const mirrors = value.trim().split(/\s+/).map(forInstaller);
+  // Compared as addresses: the value may write a host in capitals, or its port.
+  const href = (address: string) => URL.parse(address)?.href ?? address;
+  const answered = answering === null ? undefined : mirrors.find((each) => href(each) === href(answering));
+  return answered ?? mirrors[0] ?? "";
+}
+
+/** The same wishes, for the mirror that answers: which it is shows only when the first file has come. */
+export function wishesOfMirror(
+  wishes: InstallerWishes | null,
+  value: string,
+  repository: { readonly address: string },
+): InstallerWishes | null {
+  if (wishes === null) return null;
+  return {
+    graphical: wishes.graphical,
+    get repository() {
+      return repositoryForInstaller(value, repository.address);
+    },
+  };
+}
+
+function forInstaller(repository: string): string {
+  if (repository === "cdrom" || repository === "") return repository;
   // Up to the last @ of the authority: what looks like a part of a password must not stay.
-  const shown = first.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, "$1");
+  const shown = repository.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, "$1");
   return shown.endsWith("/") ? shown : `${shown}/`;
 }
 

@@ -7,7 +7,7 @@ import type { Family } from "../distro/catalog.ts";
 import { DEFAULT_ARCH, type InstallRequest } from "../distro/install-request.ts";
 import { repositoryForInstaller } from "../distro/installer-arguments.ts";
 import type { TreeRequest } from "../distro/resolve.ts";
-import type { BootField, RecordChange, VmRecord } from "../toolstack/vm-record.ts";
+import type { BootField, RecordChange, VirtualBlockDevice, VmRecord } from "../toolstack/vm-record.ts";
 
 /** A start from the installer's kernel. */
 export interface InstallerPlan {
@@ -25,7 +25,7 @@ export interface DiskPlan {
   readonly lookup: DiskFiles | null;
   /** What the record must be changed to, but for what `keepFiles` adds. */
   readonly changes: readonly RecordChange[];
-  /** The disk of updates that the first round was given must be taken away: an action, no change to a field. */
+  /** The first round was given a disk of updates, and the record does not tell which: a person must take it away. */
   readonly detachUpdatesDisk: boolean;
 }
 
@@ -46,7 +46,14 @@ export function planRound(record: VmRecord, request: InstallRequest, family: Fam
   const changes = changesAfterRound(record, request.round, family.rounds, isFromCdrom(request));
   if (request.round === 2) {
     const lookup = diskFiles(family, request.arch);
-    return { kind: "disk", lookup, changes, detachUpdatesDisk: family.files === "guest-installer" };
+    const hadUpdates = family.files === "guest-installer";
+    const updates = hadUpdates ? updatesDisk(record) : null;
+    return {
+      kind: "disk",
+      lookup,
+      changes: updates === null ? changes : [...changes, detach(updates)],
+      detachUpdatesDisk: hadUpdates && updates === null && record.VBDs.filter((vbd) => vbd.type === "Disk").length > 1,
+    };
   }
   checkSource(record, request, family);
   return { kind: "installer", request: treeRequest(request, family), changes };
@@ -94,6 +101,24 @@ export function bootableChanges(record: VmRecord, wanted: (vbd: VmRecord["VBDs"]
   });
 }
 
+/**
+ * The extra disk with updates for the installer that the templates of RHEL 4.1 and 4.4 bring along, and which the
+ * second round takes away (xapi-project.github.io, "Installing VMs"). No document says which device it is, so it is
+ * what it alone can be: the disk that the record names (`install-updates-disk`), else the only disk beside the first
+ * that the guest cannot write to. A disk that could hold somebody's data is never taken away on a guess.
+ */
+function updatesDisk(record: VmRecord): VirtualBlockDevice | null {
+  const disks = record.VBDs.filter((vbd) => vbd.type === "Disk" && vbd.userdevice !== "0");
+  const named = record.other_config["install-updates-disk"];
+  if (named !== undefined) return disks.find((vbd) => vbd.userdevice === named) ?? null;
+  const [only, ...others] = disks.filter((vbd) => vbd.mode === "RO");
+  return others.length > 0 ? null : (only ?? null);
+}
+
+function detach(disk: VirtualBlockDevice): RecordChange {
+  return { kind: "disk", userdevice: disk.userdevice, from: disk, to: null };
+}
+
 export function isFromCdrom(request: Pick<InstallRequest, "repository">): boolean {
   return request.repository === "cdrom";
 }
@@ -110,6 +135,14 @@ function checkRound(record: VmRecord, request: InstallRequest, family: Family): 
 /** What can be known to be wrong before anything is asked of the repository. */
 function checkSource(record: VmRecord, request: InstallRequest, family: Family): void {
   const fromCdrom = isFromCdrom(request);
+  const installers = Object.values(family.installers);
+  if (fromCdrom && installers.length > 0 && installers.every((installer) => installer.cdrom === null)) {
+    throw new GuestbootError(
+      "UNSUPPORTED_INSTALL_METHOD",
+      `VM ${record.uuid}: the installer of ${family.family} cannot install from cdrom`,
+      { hint: "set other-config:install-repository to the address of a repository on the network", args: ["cdrom"] },
+    );
+  }
   if (family.files === "record" && fromCdrom) {
     throw new GuestbootError(
       "UNSUPPORTED_INSTALL_METHOD",

@@ -3,8 +3,8 @@
  */
 import type { Dispatcher } from "undici";
 import Agent from "undici/lib/dispatcher/agent.js";
-import type { Way } from "./http-request.ts";
-import type { Credentials } from "./location.ts";
+import { basicAuthorization } from "./http-authorization.ts";
+import type { Way } from "./http-message.ts";
 import type { Proxy, ProxyChoice } from "./proxy.ts";
 
 export interface ConnectionOptions {
@@ -66,11 +66,6 @@ export class Connections implements AsyncDisposable {
     const authorities = trustedAuthorities(this.#options.certificateAuthorities);
     return { rejectUnauthorized: true, ...(authorities === null ? {} : { ca: authorities }) };
   }
-}
-
-/** RFC 7617 */
-export function basicAuthorization({ user, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${user}:${password}`, "utf8").toString("base64")}`;
 }
 
 /** The runtime takes a list of authorities in place of its own, so its own go along. null: nothing to add. */

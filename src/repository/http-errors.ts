@@ -38,6 +38,17 @@ export function brokenAnswer(
   return brokenTransfer(url, reason, received, announced, error);
 }
 
+/** The status behind a refusal, for those who must tell a server in trouble from one that means it. */
+export class AnsweredStatus extends Error {
+  override readonly name = "AnsweredStatus";
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
+
 /** What of user and password has been on the way to the server that refused. */
 export interface CredentialsUse {
   readonly sent: boolean;
@@ -52,6 +63,7 @@ export function refused(url: string, status: number, credentials: CredentialsUse
   const through = proxy === null ? "" : ` through the proxy ${proxy.address}`;
   return new GuestbootError("REPOSITORY_REFUSED", `${url}: the server answered ${answer}${through}`, {
     hint: refusalHint(status, credentials, proxy),
+    cause: new AnsweredStatus(status),
   });
 }
 

@@ -2,51 +2,12 @@
  * One file asked of a web server: redirects followed, what is safe to ask again asked again.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Dispatcher } from "undici";
 import request from "undici/lib/api/api-request.js";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import { refused, unreachable } from "./http-errors.ts";
+import { discard, type HttpRequest, type HttpResponse, type RequestLimits, type Way } from "./http-message.ts";
 import { isTransient } from "./network-errors.ts";
-import type { Proxy } from "./proxy.ts";
-import type { TransferLimits } from "./transfer.ts";
-
-/** How patient we are, and with what. Times in milliseconds. */
-export interface RequestLimits extends TransferLimits {
-  readonly maxRedirects: number;
-  /** The pauses between the tries of one request; one more try than pauses. */
-  readonly retryWaits: readonly number[];
-  /** The longest pause that a server's `Retry-After` may ask for; asked for more, the request fails at once. */
-  readonly maxRetryAfter: number;
-}
-
-/** The connections that a request goes over. */
-export interface Way {
-  readonly dispatcher: Dispatcher;
-  /** null: to the server directly. */
-  readonly proxy: Proxy | null;
-}
-
-export interface HttpRequest {
-  readonly method: "GET" | "HEAD";
-  /** Without user and password. */
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Sent to `url`'s own origin only. */
-  readonly authorization: string | null;
-  readonly signal: AbortSignal | undefined;
-}
-
-export interface HttpResponse {
-  /** Where the answer came from, after redirects. */
-  readonly url: string;
-  readonly status: number;
-  readonly credentialsSent: boolean;
-  readonly proxy: Proxy | null;
-  /** The header, its first value where it came twice; null when it did not come. */
-  header(name: string): string | null;
-  readonly body: Dispatcher.ResponseData["body"];
-}
 
 /**
  * Sends the request and follows redirects.
@@ -71,11 +32,6 @@ export async function sendRequest(
     }
     url = redirectTarget(url, response.header("location"));
   }
-}
-
-/** Lets the rest of an answer go, so that its connection can be used again where little is left, or is closed. */
-export function discard(response: HttpResponse): void {
-  response.body.dump({ limit: 16_384 }).catch(() => undefined);
 }
 
 function redirectTarget(from: URL, location: string | null): URL {

@@ -1,18 +1,20 @@
 /**
  * A repository behind HTTP or HTTPS (RFC 9110), over undici.
  *
- * HTTP/1.1 only; certificates are always verified; bytes come as the server stores them: identity coding is asked for,
- * and a `Content-Encoding` is not undone, because servers label `.gz` files as encoded and an initrd must stay one.
- * Not here: ranges and continued transfers, client certificates.
+ * HTTP/1.1 only; certificates are always verified. Bytes come as the server stores them: identity coding is asked for,
+ * and a `Content-Encoding` is not undone where servers put one on `.gz` files, since an initrd must stay one. A broken
+ * transfer goes on only under a strong entity tag. Not here: client certificates, several ranges.
  */
 import type { GuestbootError } from "../base/errors.ts";
 import { silent, type Progress } from "../base/progress.ts";
-import { basicAuthorization, Connections } from "./http-connections.ts";
+import { basicAuthorization } from "./http-authorization.ts";
+import { codingOf, gunzipped, isRestOf } from "./http-body.ts";
+import type { Connections } from "./http-connections.ts";
 import { brokenAnswer, refused } from "./http-errors.ts";
-import { discard, sendRequest, type HttpRequest, type HttpResponse, type RequestLimits } from "./http-request.ts";
+import { discard, type HttpRequest, type HttpResponse, type RequestLimits } from "./http-message.ts";
 import { escapePath, type Credentials } from "./location.ts";
 import type { ProxyChoice } from "./proxy.ts";
-import type { FetchOptions, FetchResult, FileFacts, Repository, Validators } from "./repository.ts";
+import type { FetchOptions, FetchResult, FileFacts, ReceivedPart, Repository, Validators } from "./repository.ts";
 import { checkedBody, checkSize, DEFAULT_LIMITS } from "./transfer.ts";
 
 export interface HttpOptions extends RequestLimits {
@@ -48,14 +50,14 @@ class HttpRepository implements Repository {
   readonly #authorization: string | null;
   readonly #options: HttpOptions;
   readonly #progress: Progress;
-  readonly #connections: Connections;
+  /** Made at the first request. */
+  #connections: Promise<Connections> | null = null;
 
   constructor(address: string, credentials: Credentials | null, options: HttpOptions, progress: Progress) {
     this.address = address;
     this.#authorization = credentials === null ? null : basicAuthorization(credentials);
     this.#options = options;
     this.#progress = progress;
-    this.#connections = new Connections(options);
   }
 
   addressOf(path: string): string {
@@ -76,9 +78,18 @@ class HttpRepository implements Repository {
     return factsOf(response);
   }
 
-  async fetch(path: string, { unless, signal }: FetchOptions = {}): Promise<FetchResult> {
-    const response = await this.#send("GET", path, conditionsOf(unless), signal);
+  async fetch(path: string, { unless, rest, signal }: FetchOptions = {}): Promise<FetchResult> {
+    const asked = { ...conditionsOf(unless), ...(rest === undefined ? {} : rangeOf(rest)) };
+    const response = await this.#send("GET", path, asked, signal);
     if (response.status === 200) return { outcome: "content", ...this.#content(response, signal) };
+    if (rest !== undefined && response.status === 206 && isRestOf(rest, response)) {
+      return { outcome: "content", behind: rest.bytes, ...this.#content(response, signal, rest) };
+    }
+    if (rest !== undefined && [206, 412, 416].includes(response.status)) {
+      // Not what was asked for, so its connection is of no use either.
+      response.body.destroy();
+      return this.fetch(path, { unless, signal });
+    }
     discard(response);
     if (isMissing(response)) return { outcome: "missing", url: this.addressOf(path) };
     if (response.status === 304 && unless !== undefined) return { outcome: "unchanged", url: response.url };
@@ -87,10 +98,10 @@ class HttpRepository implements Repository {
 
   /** Ends all connections at once, so that nothing keeps the process from ending. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connections[Symbol.asyncDispose]();
+    if (this.#connections !== null) await (await this.#connections)[Symbol.asyncDispose]();
   }
 
-  #send(method: "GET" | "HEAD", path: string, headers: HttpRequest["headers"], signal: AbortSignal | undefined) {
+  async #send(method: "GET" | "HEAD", path: string, headers: HttpRequest["headers"], signal: AbortSignal | undefined) {
     const asked: HttpRequest = {
       method,
       url: new URL(this.addressOf(path)),
@@ -98,20 +109,27 @@ class HttpRepository implements Repository {
       authorization: this.#authorization,
       signal,
     };
-    return sendRequest((url) => this.#connections.to(url), asked, this.#options, this.#progress);
+    const client = await import("./http-client.ts");
+    this.#connections ??= Promise.resolve(new client.Connections(this.#options));
+    const connections = await this.#connections;
+    return client.sendRequest((url) => connections.to(url), asked, this.#options, this.#progress);
   }
 
-  #content(response: HttpResponse, signal: AbortSignal | undefined) {
-    const facts = factsOf(response);
+  /** @param rest given when the answer is the rest behind it */
+  #content(response: HttpResponse, signal: AbortSignal | undefined, rest?: ReceivedPart) {
+    const sent = factsOf(response);
     const limits = this.#options;
     try {
-      checkSize(facts, limits);
+      const whole = rest === undefined ? sent : { ...sent, size: rest.size };
+      checkSize(whole, limits);
+      const explain = (error: unknown, received: number) => brokenAnswer(sent.url, error, received, sent.size, limits);
+      const body = checkedBody(response.body, { facts: sent, limits, signal, explain });
+      if (codingOf(response) === "as is") return { facts: whole, body };
+      return { facts: { ...whole, size: null }, body: gunzipped(sent.url, body, limits.maxFileSize) };
     } catch (error) {
       response.body.destroy();
       throw error;
     }
-    const explain = (error: unknown, received: number) => brokenAnswer(facts.url, error, received, facts.size, limits);
-    return { facts, body: checkedBody(response.body, { facts, limits, signal, explain }) };
   }
 
   #refused(response: HttpResponse): GuestbootError {
@@ -137,6 +155,10 @@ function factsOf(response: HttpResponse): FileFacts {
 /** A header value that can be stored and sent back as it is; a strange one counts as none. */
 function plainHeader(value: string | null): string | null {
   return value !== null && /^[\x21-\x7e](?:[\x20-\x7e]{0,510}[\x21-\x7e])?$/.test(value) ? value : null;
+}
+
+function rangeOf({ bytes, etag }: ReceivedPart): Record<string, string> {
+  return { range: `bytes=${bytes}-`, "if-range": etag };
 }
 
 function conditionsOf(unless: Validators | undefined): Record<string, string> {

@@ -3,12 +3,13 @@
  * a server that hangs hangs a child that we end.
  *
  * They are black boxes with an address and an exit status, so what went wrong is read out of their words. They say
- * nothing of times, so a file has no validators here and comes anew each time.
+ * nothing of times: which version of a file is there the server is asked without them (nfs-validators.ts).
  */
 import { GuestbootError } from "../base/errors.ts";
 import { outputOf, ProgramFailure, textOf, type Command } from "./child.ts";
 import { escapePath, type NfsLocation } from "./location.ts";
 import { parseListing, type Listed } from "./nfs-listing.ts";
+import { nfsValidator } from "./nfs-validators.ts";
 import type { FetchOptions, FetchResult, FileFacts, Repository } from "./repository.ts";
 import { brokenTransfer, checkedBody, checkSize, seconds, type TransferLimits } from "./transfer.ts";
 
@@ -71,6 +72,7 @@ export class NfsUserRepository implements Repository {
     const missing = { outcome: "missing", url: this.addressOf(path) } as const;
     if (facts === null) return missing;
     checkSize(facts, this.#limits);
+    if (facts.etag !== null && facts.etag === options.unless?.etag) return { outcome: "unchanged", url: facts.url };
     const pieces = await this.#begin(path, signal);
     if (pieces === null) return missing;
     if (pieces === "elsewhere") return (await this.#viaMount(facts.url)).fetch(path, options);
@@ -108,10 +110,22 @@ export class NfsUserRepository implements Repository {
     const listing = await this.#list(segments.join("/"), url, signal);
     const listed = listing?.get(name);
     if (listed === undefined) return null;
-    if (listed.kind === "file") return { ...unknown, size: listed.size };
+    if (listed.kind === "file") {
+      return { ...unknown, size: listed.size, etag: await this.#validator([...segments, name].join("/"), signal) };
+    }
     if (listed.kind === "link") return unknown;
     if (listed.kind === "folder") return null;
     throw new GuestbootError("REPOSITORY_REFUSED", `${url}: it is neither a file nor a folder`);
+  }
+
+  /** Asked before the file is read: should it change in between, it only comes once more than needed. */
+  async #validator(path: string, signal: AbortSignal | undefined): Promise<string | null> {
+    const { server, path: root, options } = this.#location;
+    const { ports } = parametersOf(options);
+    const version = /^version=([34])&/.exec(await this.#connected(signal))?.[1];
+    if (version !== "3" && version !== "4") return null;
+    const file = { server, export: root, path, version, ...ports } as const;
+    return nfsValidator(file, this.#limits.connectTimeout, this.#ending(signal));
   }
 
   async #list(folder: string, url: string, signal: AbortSignal | undefined): Promise<Listing | null> {
@@ -188,13 +202,18 @@ export class NfsUserRepository implements Repository {
       .filter((segment) => segment !== "" && segment !== ".")
       .join("/");
     const address = `nfs://${server}${root.replace(/\/+$/, "")}/${plain}?${parameters}`;
-    const closing = this.#closing.signal;
     return {
       program: this.#programs[program],
       args: [address],
       timeout: this.#limits.headersTimeout,
-      signal: signal === undefined ? closing : AbortSignal.any([closing, signal]),
+      signal: this.#ending(signal),
     };
+  }
+
+  /** Ends what is under way when the caller ends it, or the repository is closed. */
+  #ending(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal === undefined ? closing : AbortSignal.any([closing, signal]);
   }
 
   #failed(error: unknown, url: string): GuestbootError {
@@ -233,16 +252,28 @@ async function* startingWith(
 }
 
 /** nfs(5)'s options as libnfs knows them; it has its own way for the others. */
-function parametersOf(options: readonly string[]): { version: string | null; parameters: string } {
+function parametersOf(options: readonly string[]): {
+  version: string | null;
+  parameters: string;
+  ports: { readonly port: number | null; readonly mountPort: number | null };
+} {
   let version: string | null = null;
   let parameters = "";
+  let [port, mountPort]: (number | null)[] = [null, null];
   for (const option of options) {
     const [name = "", value = ""] = option.split("=");
     if (name === "vers" || name === "nfsvers") version = value.startsWith("4") ? "4" : value;
-    if (name === "port" && /^\d+$/.test(value)) parameters += `&nfsport=${value}`;
-    if (name === "mountport" && /^\d+$/.test(value)) parameters += `&mountport=${value}`;
+    if (!/^\d{1,5}$/.test(value)) continue;
+    if (name === "port") {
+      parameters += `&nfsport=${value}`;
+      port = Number(value);
+    }
+    if (name === "mountport") {
+      parameters += `&mountport=${value}`;
+      mountPort = Number(value);
+    }
   }
-  return { version, parameters };
+  return { version, parameters, ports: { port: port ?? null, mountPort: mountPort ?? null } };
 }
 
 function checkPath(path: string, url: string): void {

@@ -2,6 +2,7 @@
  * From an address to a repository that can be read. Each transport is loaded only when an address asks for it.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { settingsFor } from "../base/repository-settings.ts";
 import type { HttpOptions } from "./http.ts";
 import type { RepositoryLocation, UrlLocation } from "./location.ts";
 import type { RepositoryOptions } from "./options.ts";
@@ -49,21 +50,23 @@ async function openUrl(location: UrlLocation, options: RepositoryOptions): Promi
     return openFtpRepository(address, credentials, options.limits);
   }
   const { openHttpRepository } = await import("./http.ts");
-  const http = { ...options.limits, ...(await trust(options)), ...(await proxies(options)), ...options.http };
+  const http = { ...options.limits, ...(await trust(address, options)), ...(await proxies(options)), ...options.http };
   return openHttpRepository(address, credentials, http, options.progress);
 }
 
-async function trust({ caFile }: RepositoryOptions): Promise<Partial<HttpOptions>> {
-  if (caFile === undefined) return {};
+async function trust(address: string, { caFile, settings = [] }: RepositoryOptions): Promise<Partial<HttpOptions>> {
+  const file = caFile ?? settingsFor(settings, address).find((each) => each.caFile !== null)?.caFile ?? null;
+  if (file === null) return {};
   const { readAuthorities } = await import("./ca-file.ts");
-  return { certificateAuthorities: await readAuthorities(caFile) };
+  return { certificateAuthorities: await readAuthorities(file) };
 }
 
-async function proxies({ proxy, environment = {} }: RepositoryOptions): Promise<Partial<HttpOptions>> {
+async function proxies({ proxy, settings = [], environment = {} }: RepositoryOptions): Promise<Partial<HttpOptions>> {
   const isSet = Object.keys(environment).some((name) => /_proxy$/i.test(name));
-  if (proxy === undefined && !isSet) return {};
+  const isSettled = settings.some((each) => each.proxy !== null);
+  if (proxy === undefined && !isSettled && !isSet) return {};
   const { chooseProxy } = await import("./proxy.ts");
-  return { proxyFor: chooseProxy(proxy, environment) };
+  return { proxyFor: chooseProxy(proxy, environment, settings) };
 }
 
 async function openLocal(

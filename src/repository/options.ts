@@ -2,6 +2,7 @@
  * What a caller may say about how a repository is to be read, over every transport.
  */
 import type { Progress } from "../base/progress.ts";
+import type { RepositorySettings } from "../base/repository-settings.ts";
 import type { HttpOptions } from "./http.ts";
 import type { NfsPrograms } from "./nfs-programs.ts";
 import type { Environment } from "./proxy.ts";
@@ -18,6 +19,8 @@ export interface RepositoryOptions {
   readonly environment?: Environment | undefined;
   /** A file of certificates (PEM) of authorities that are trusted for this repository beside the system's. */
   readonly caFile?: string | undefined;
+  /** What the host's settings say of single repositories; beats the environment, and is beaten by what is above. */
+  readonly settings?: readonly RepositorySettings[] | undefined;
   /** The guest's CD device, or an ISO file in its place: what the address `cdrom` stands for. */
   readonly cdromDevice?: string | undefined;
   readonly nfs?: Partial<NfsPrograms> | undefined;

@@ -1,11 +1,13 @@
 /**
  * Which proxy a request goes through. Pure: the environment is handed in as plain data.
  *
- * `install-proxy` of a VM's record is for all of its installation; the environment's variables are read as curl and
+ * `install-proxy` of a VM's record is for all of its installation; what `/etc/guestboot.conf` says of a host comes next
+ * (`none` for no proxy); the environment's variables are read as curl and
  * wget do (there is no standard): `http_proxy` for http, `https_proxy` for https, `no_proxy` for hosts to be reached
  * directly. `HTTP_PROXY` in capitals is not read: a web server sets it from a stranger's `Proxy:` header (httpoxy).
  */
 import { GuestbootError } from "../base/errors.ts";
+import { settingsFor, type RepositorySettings } from "../base/repository-settings.ts";
 import type { Credentials } from "./location.ts";
 
 export interface Proxy {
@@ -22,21 +24,34 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const SPELLING = "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
 
 /**
- * @param given the VM's own proxy; it beats the environment, `no_proxy` included
+ * @param given the VM's own proxy; it beats the settings, and the environment with its `no_proxy`
+ * @param settings the host's, for single repositories
  * @throws SETTINGS_INVALID for a proxy that is no address; UNSUPPORTED_INSTALL_METHOD for one that is not HTTP's
  */
-export function chooseProxy(given: string | undefined, environment: Environment): ProxyChoice {
+export function chooseProxy(
+  given: string | undefined,
+  environment: Environment,
+  settings: readonly RepositorySettings[] = [],
+): ProxyChoice {
   if (given !== undefined && given !== "") {
     const proxy = parseProxy(given, "install-proxy");
     return () => proxy;
   }
+  // Read now, so that a wrong one is noticed before anything is asked of a server.
+  const settled = new Map(settings.flatMap((each) => (each.proxy === null ? [] : [[each, proxyOf(each)] as const])));
   const forHttp = fromVariable(environment, ["http_proxy", "all_proxy", "ALL_PROXY"]);
   const forHttps = fromVariable(environment, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]);
   const direct = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "").split(/[\s,]+/).filter(Boolean);
   return (url) => {
+    const named = settingsFor(settings, url.href).find((each) => settled.has(each));
+    if (named !== undefined) return settled.get(named) ?? null;
     const proxy = url.protocol === "https:" ? forHttps : forHttp;
     return proxy === null || direct.some((pattern) => isNamed(url, pattern)) ? null : proxy;
   };
+}
+
+function proxyOf({ name, proxy }: RepositorySettings): Proxy | null {
+  return proxy === null || proxy === "none" ? null : parseProxy(proxy, `proxy of [repository "${name}"]`);
 }
 
 function fromVariable(environment: Environment, names: readonly string[]): Proxy | null {

@@ -20,11 +20,30 @@ export interface FileFacts extends Validators {
 export type FetchResult =
   | { readonly outcome: "missing"; readonly url: string }
   | { readonly outcome: "unchanged"; readonly url: string }
-  | { readonly outcome: "content"; readonly facts: FileFacts; readonly body: AsyncIterable<Uint8Array> };
+  | {
+      readonly outcome: "content";
+      /** Of the whole file. */
+      readonly facts: FileFacts;
+      readonly body: AsyncIterable<Uint8Array>;
+      /** The body holds only what comes behind as many bytes; 0 when not given. */
+      readonly behind?: number;
+    };
+
+/** What has come already of a file whose transfer broke off. */
+export interface ReceivedPart {
+  /** How many bytes. */
+  readonly bytes: number;
+  /** How many the whole file has. */
+  readonly size: number;
+  /** The file's strong entity tag; a rest is given only of the file that still has it. */
+  readonly etag: string;
+}
 
 export interface FetchOptions {
   /** Ask only for another version than this one. */
   readonly unless?: Validators | undefined;
+  /** The rest will do, if it is the rest of the same bytes; who cannot tell gives the whole file. */
+  readonly rest?: ReceivedPart | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -2,7 +2,7 @@
  * Planned changes put onto a VM record: all of them or none, and none over somebody else's change.
  */
 import { GuestbootError } from "../base/errors.ts";
-import type { RecordChange, VmRecord } from "./vm-record.ts";
+import type { DiskChange, RecordChange, VmRecord } from "./vm-record.ts";
 
 /**
  * The record after `changes`, in their order. A change whose `to` already stands counts as applied.
@@ -22,6 +22,8 @@ export function outstandingChanges(record: VmRecord, changes: readonly RecordCha
         return entryOf(record.other_config, change.key) !== change.to;
       case "bootable":
         return record.VBDs.some((vbd) => vbd.userdevice === change.userdevice && vbd.bootable !== change.to);
+      case "disk":
+        return hasDisk(record, change.userdevice) !== (change.to !== null);
     }
   });
 }
@@ -46,7 +48,19 @@ function applyChange(record: VmRecord, change: RecordChange): VmRecord {
       );
       return { ...record, VBDs };
     }
+    case "disk":
+      return withDisk(record, change);
   }
+}
+
+/** Where the disk has come or gone already there is nothing to do, so nobody else's change can be in the way. */
+function withDisk(record: VmRecord, { userdevice, to }: DiskChange): VmRecord {
+  if (to === null) return { ...record, VBDs: record.VBDs.filter((vbd) => vbd.userdevice !== userdevice) };
+  return hasDisk(record, userdevice) ? record : { ...record, VBDs: [...record.VBDs, to] };
+}
+
+function hasDisk(record: VmRecord, userdevice: string): boolean {
+  return record.VBDs.some((vbd) => vbd.userdevice === userdevice);
 }
 
 /** Own keys only: a key may be named like something that every object inherits. */

@@ -11,7 +11,8 @@ import { Budget } from "../base/budget.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { withLock } from "../base/lock.ts";
 import { applyChanges, outstandingChanges } from "./apply-changes.ts";
-import type { BootField, RecordStore, VmRecord } from "./vm-record.ts";
+import { disksOf, isObject, keepingDisk, mergeDisks, type JsonObject } from "./record-disks.ts";
+import type { BootField, RecordChange, RecordStore, VmRecord } from "./vm-record.ts";
 
 /** A record has a few kilobytes; what is larger is something else. Bytes. */
 const LARGEST_RECORD = 1024 * 1024;
@@ -36,16 +37,13 @@ export function openFileStore(stateFolder: string): RecordStore {
       return withLock(join(folder, `.${uuid}.lock`), async () => {
         const json = readJson(folder, uuid);
         const before = await checkRecord(json, uuid, file);
-        const merged = merge(json, before, applyChanges(before, changes));
+        const merged = merge(json, before, applyChanges(before, changes), changes);
         if (JSON.stringify(merged) !== JSON.stringify(json)) replaceFile(folder, uuid, JSON.stringify(merged, null, 2));
-        return outstandingChanges(before, changes);
+        return outstandingChanges(before, changes).map((change) => keepingDisk(json, before, change));
       });
     },
   };
 }
-
-/** The record as the file has it: objects whose fields nobody has checked. */
-type JsonObject = Readonly<Record<string, unknown>>;
 
 function fileOf(folder: string, uuid: string): string {
   return join(folder, `${uuid}.json`);
@@ -185,6 +183,7 @@ async function checkRecord(json: JsonObject, uuid: string, file: string): Promis
           userdevice: v.string(),
           type: v.optional(v.picklist(["Disk", "CD", "Floppy"]), "Disk"),
           bootable: v.optional(v.boolean(), false),
+          mode: v.optional(v.picklist(["RO", "RW"])),
         }),
       ),
       [],
@@ -208,7 +207,12 @@ async function checkRecord(json: JsonObject, uuid: string, file: string): Promis
 }
 
 /** `json` with what differs between the two records, everything else and its order left as it is. */
-function merge(json: JsonObject, before: VmRecord, after: VmRecord): JsonObject {
+function merge(
+  json: JsonObject,
+  before: VmRecord,
+  after: VmRecord,
+  changes: readonly RecordChange[],
+): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...json };
   for (const field of FIELDS) if (after[field] !== before[field]) merged[field] = after[field];
 
@@ -217,12 +221,8 @@ function merge(json: JsonObject, before: VmRecord, after: VmRecord): JsonObject 
   for (const [key, value] of Object.entries(after.other_config)) config.set(key, value);
   if ("other_config" in json || config.size > 0) merged["other_config"] = Object.fromEntries(config);
 
-  if (Array.isArray(json["VBDs"])) {
-    merged["VBDs"] = json["VBDs"].map((vbd: unknown, index) => {
-      const bootable = after.VBDs[index]?.bootable;
-      return isObject(vbd) && bootable !== before.VBDs[index]?.bootable ? { ...vbd, bootable } : vbd;
-    });
-  }
+  const disks = mergeDisks(disksOf(json), before, after, changes);
+  if (Array.isArray(json["VBDs"]) || disks.length > 0) merged["VBDs"] = disks;
   return merged;
 }
 
@@ -262,8 +262,4 @@ function writeDurably(file: string, text: string, like: fs.Stats): void {
   } finally {
     fs.closeSync(descriptor);
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -6,6 +6,8 @@ export interface VirtualBlockDevice {
   readonly userdevice: string;
   readonly type: "Disk" | "CD" | "Floppy";
   readonly bootable: boolean;
+  /** Whether the guest may write to it; RW where nobody says. */
+  readonly mode?: "RO" | "RW" | undefined;
 }
 
 export interface VmRecord {
@@ -29,7 +31,19 @@ export type BootField = "PV_bootloader" | "PV_bootloader_args" | "PV_args" | "PV
 export type RecordChange =
   | { readonly kind: "field"; readonly field: BootField; readonly from: string; readonly to: string }
   | { readonly kind: "other_config"; readonly key: string; readonly from: string | null; readonly to: string | null }
-  | { readonly kind: "bootable"; readonly userdevice: string; readonly from: boolean; readonly to: boolean };
+  | { readonly kind: "bootable"; readonly userdevice: string; readonly from: boolean; readonly to: boolean }
+  | DiskChange;
+
+/** A disk is taken away from the VM, or given back to it. What is on the disk is not touched. */
+export interface DiskChange {
+  readonly kind: "disk";
+  readonly userdevice: string;
+  /** null: the VM has no such disk. */
+  readonly from: VirtualBlockDevice | null;
+  readonly to: VirtualBlockDevice | null;
+  /** What a store needs to give the disk back just as it was: its own business, in what `apply` returns. */
+  readonly kept?: unknown;
+}
 
 /** Where VM records live. */
 export interface RecordStore {
@@ -52,6 +66,8 @@ export function inverseOf(changes: readonly RecordChange[]): RecordChange[] {
       case "other_config":
         return { ...change, from: change.to, to: change.from };
       case "bootable":
+        return { ...change, from: change.to, to: change.from };
+      case "disk":
         return { ...change, from: change.to, to: change.from };
     }
   });

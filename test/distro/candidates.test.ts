@@ -1,9 +1,10 @@
 import * as fs from "node:fs";
 import { describe, expect, it } from "vitest";
 import { catalogFiles } from "../../src/base/program.ts";
-import { candidatesFor } from "../../src/distro/candidates.ts";
 import { findFamily, parseFamily } from "../../src/distro/catalog.ts";
-import { resolveCandidate } from "../../src/distro/resolve.ts";
+import { resolveTree } from "../../src/distro/resolve.ts";
+import { candidatesFor } from "./candidates-for.ts";
+import { madeUpTree, requestFor } from "./tree.ts";
 
 const catalog = catalogFiles().map(({ name, text }) => parseFamily(name, text));
 const debian = findFamily(catalog, "debianlike");
@@ -124,26 +125,25 @@ describe("candidates", () => {
   });
 });
 
-describe("resolving", () => {
+describe("resolving a tree without an index", () => {
+  const request = requestFor({ family: "debianlike", release: "bookworm", arch: "amd64" });
   const candidates = candidatesFor(debian, { release: "bookworm", arch: "amd64", flavour: null });
-  const tree = (...paths: string[]) => {
-    return (path: string) => Promise.resolve(paths.includes(path) ? path : null);
-  };
 
   it("takes the first candidate that is there whole", async () => {
     const generic = candidates[1];
-    const look = tree(`${IMAGES}/xen/vmlinuz`, generic?.kernel ?? "", ...(generic?.ramdisks ?? []));
-    const found = await resolveCandidate(candidates, "http://m/", look);
+    const { tree } = madeUpTree([`${IMAGES}/xen/vmlinuz`, generic?.kernel ?? "", ...(generic?.ramdisks ?? [])]);
+    const found = await resolveTree(catalog, request, tree);
     expect(found.candidate.layout).toBe("debian-netboot");
     expect(found.kernel).toBe(generic?.kernel);
   });
 
   it("lists every path that was tried when none is there", async () => {
-    const failure = await resolveCandidate(candidates, "http://m/", tree()).catch((error: unknown) => String(error));
+    const { tree } = madeUpTree([]);
+    const failure = await resolveTree(catalog, request, tree).catch((error: unknown) => String(error));
     for (const { kernel, ramdisks } of candidates) {
       for (const path of [kernel, ...ramdisks]) expect(failure).toContain(path);
     }
-    expect(failure).toContain("http://m/");
+    expect(failure).toContain("http://mirror.example/");
   });
 
   it("hands on the first failure only after everything that runs has ended", async () => {
@@ -154,7 +154,7 @@ describe("resolving", () => {
       ended = true;
       return path;
     };
-    await expect(resolveCandidate(candidates, "http://m/", look)).rejects.toThrow("refused");
+    await expect(resolveTree(catalog, request, { ...madeUpTree([]).tree, look })).rejects.toThrow("refused");
     expect(ended).toBe(true);
   });
 });

@@ -97,7 +97,7 @@ KEY SHA1 ${SHA.slice(0, 40)}  gpg-pubkey-307e3d54-4be01a65.asc
     const content = readSuseContent(text, "content");
     expect(content).toMatchObject({ label: "SUSE Linux Enterprise Server 11 SP3", arches: ["i686", "x86_64"] });
     expect([...content.files]).toEqual([
-      ["boot/x86_64/vmlinuz-xen", null],
+      ["boot/x86_64/vmlinuz-xen", `sha1:${SHA.slice(0, 40)}`],
       ["boot/x86_64/initrd-xen", `sha256:${SHA}`],
     ]);
   });

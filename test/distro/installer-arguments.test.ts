@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { installerArguments, repositoryForInstaller } from "../../src/distro/installer-arguments.ts";
+import { installerArguments, repositoryForInstaller, wishesOfMirror } from "../../src/distro/installer-arguments.ts";
 
 const place = { release: "7", arch: "x86_64", root: "", kernel: "a/b/vmlinuz" };
 const vnc = {
@@ -17,9 +17,24 @@ describe("a repository on a kernel command line", () => {
     ["http://mirror/~a@b/x", "http://mirror/~a@b/x/"],
     ["nfs:server:/export", "nfs:server:/export/"],
     ["cdrom", "cdrom"],
+    ["nfs:vers=3,tcp:server:/export", "nfs:vers=3,tcp:server:/export/"],
     ["http://a/x http://u:p@b/x", "http://a/x/"],
   ])("%j becomes %j", (value, expected) => {
     expect(repositoryForInstaller(value)).toBe(expected);
+  });
+
+  it("is the mirror that answers, once one has", () => {
+    const value = "http://a/x http://u:p@B:80/x ftp://c/x/";
+    expect(repositoryForInstaller(value, "http://b/x/")).toBe("http://B:80/x/");
+    expect(repositoryForInstaller(value, "ftp://c/x/")).toBe("ftp://c/x/");
+    expect(repositoryForInstaller(value, "http://elsewhere/")).toBe("http://a/x/");
+    // NFS is written as the installer reads it, whatever we call it ourselves.
+    expect(repositoryForInstaller("nfs:server:/export", "nfs://server/export/")).toBe("nfs:server:/export/");
+    const repository = { address: "http://a/x/" };
+    const wishes = wishesOfMirror({ repository: "http://a/x/", graphical: null }, value, repository);
+    expect(wishes?.repository).toBe("http://a/x/");
+    repository.address = "http://b/x/";
+    expect(wishes?.repository).toBe("http://B:80/x/");
   });
 });
 

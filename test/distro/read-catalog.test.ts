@@ -3,10 +3,10 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { catalogFiles } from "../../src/base/program.ts";
-import { candidatesFor } from "../../src/distro/candidates.ts";
 import { findFamily } from "../../src/distro/catalog.ts";
 import { extendCatalog, readCatalog } from "../../src/distro/read-catalog.ts";
 import { catalog } from "./tree.ts";
+import { candidatesFor } from "./candidates-for.ts";
 
 const schema: unknown = JSON.parse(fs.readFileSync(new URL("../../distros/schema.json", import.meta.url), "utf8"));
 

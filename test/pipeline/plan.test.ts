@@ -122,7 +122,41 @@ describe("the rounds of an installation", () => {
     const after = applyChanges(between, second.changes);
     expect(after.PV_bootloader).toBe("pygrub");
     expect(after.other_config).toEqual({ "install-repository": "http://m/" });
-    expect(second).toMatchObject({ detachUpdatesDisk: distro !== "sleslike" });
+    expect(second).toMatchObject({ detachUpdatesDisk: false });
+  });
+
+  describe("rhel44's second takes the disk of updates away", () => {
+    const first = { ...disk, bootable: true };
+    const updates = { userdevice: "1", type: "Disk", bootable: false, mode: "RO" } as const;
+    const second = (VBDs: VmRecord["VBDs"], config: Record<string, string> = {}) => {
+      const vm = of("rhel44", { "install-round": "2", ...config }, { VBDs });
+      const plan = roundOf(vm);
+      if (plan.kind !== "disk") throw new Error("a second round boots from the disk");
+      const left = applyChanges(vm, plan.changes).VBDs.map((vbd) => vbd.userdevice);
+      expect(applyChanges(applyChanges(vm, plan.changes), inverseOf(plan.changes))).toEqual(vm);
+      return { left, byHand: plan.detachUpdatesDisk };
+    };
+
+    it("where the record names it", () => {
+      expect(second([first, data], { "install-updates-disk": "1" })).toEqual({ left: ["0"], byHand: false });
+    });
+
+    it("where it is the only one that the guest cannot write to", () => {
+      expect(second([first, updates])).toEqual({ left: ["0"], byHand: false });
+      expect(second([first, cd, updates])).toEqual({ left: ["0", "3"], byHand: false });
+    });
+
+    it("but never one that may hold somebody's data, or the guest's own: a person is told to", () => {
+      expect(second([first, data])).toEqual({ left: ["0", "1"], byHand: true });
+      const two = [first, updates, { ...updates, userdevice: "2" }];
+      expect(second(two)).toEqual({ left: ["0", "1", "2"], byHand: true });
+      expect(second([first, data], { "install-updates-disk": "0" })).toEqual({ left: ["0", "1"], byHand: true });
+    });
+
+    it("and nothing where there is none", () => {
+      expect(second([first, cd])).toEqual({ left: ["0", "3"], byHand: false });
+      expect(second([{ ...first, mode: "RO" }])).toEqual({ left: ["0"], byHand: false });
+    });
   });
 
   it("sleslike's second looks for the names that its architecture has", () => {

@@ -31,6 +31,7 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(root, "os/images/initrd.gz"), image);
   fs.writeFileSync(path.join(root, "os/images/vmlinuz"), "a kernel");
   fs.writeFileSync(path.join(root, "os/images/empty"), "");
+  fs.writeFileSync(path.join(root, "os/images/changing"), "");
   fs.writeFileSync(path.join(root, "os/images/odd name+~#%41&Größe.txt"), "odd");
   fs.writeFileSync(path.join(root, "os/secret"), "secret", { mode: 0o600 });
   fs.mkdirSync(path.join(root, "os/unlisted"), { mode: 0o711 });
@@ -53,11 +54,38 @@ describe("a repository on nfs-ganesha", () => {
     const repository = await open(`${server.url}/os`);
     const result = await repository.fetch("images/initrd.gz");
     expect(result).toMatchObject({
-      facts: { url: "nfs://127.0.0.1/export/os/images/initrd.gz", size: image.length, etag: null },
+      facts: { url: "nfs://127.0.0.1/export/os/images/initrd.gz", size: image.length },
     });
     expect(image.equals(await bytesOf(result))).toBe(true);
     expect(await textOf(await repository.fetch("images/odd name+~#%41&Größe.txt"))).toBe("odd");
     expect(await textOf(await repository.fetch("images/empty"))).toBe("");
+  });
+
+  it("gives a file anew only when it has changed", async () => {
+    const file = path.join(root, "os/images/changing");
+    const versions: (string | null)[] = [];
+    for (const text of ["first", "other", "a third, longer one"]) {
+      fs.writeFileSync(file, text);
+      const { ino, size } = fs.statSync(file);
+      const repository = await open(`${server.url}/os`);
+      const result = await repository.fetch("images/changing");
+      if (result.outcome !== "content") throw new Error(result.outcome);
+      const { etag, lastModified } = result.facts;
+      // What the server says of the file is what the file system says.
+      expect(etag).toMatch(new RegExp(`^"nfs-${ino.toString(16)}-${size.toString(16)}-`));
+      expect(await textOf(result)).toBe(text);
+      expect(await repository.fetch("images/changing", { unless: { etag, lastModified } })).toMatchObject({
+        outcome: "unchanged",
+      });
+      expect(versions).not.toContain(etag);
+      versions.push(etag);
+    }
+  });
+
+  it("tells no version of a link, whose end may change without it", async () => {
+    const repository = await open(`${server.url}/os`);
+    expect(await repository.look("images/linux")).toMatchObject({ etag: null, size: null });
+    expect(await repository.look("current/vmlinuz")).toMatchObject({ etag: null });
   });
 
   it("follows links on the server", async () => {

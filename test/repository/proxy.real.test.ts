@@ -85,6 +85,14 @@ describe("a repository behind a proxy", () => {
     expect(without.hint).toMatch(/http:\/\/USER:PASSWORD@HOST:PORT/);
   });
 
+  it("goes through the one that the host's settings name for it", async () => {
+    const server = await serve();
+    const way = await proxy();
+    const settings = [{ name: "127.0.0.1", caFile: null, proxy: `http://${way.host}` }];
+    expect(await textOf(await (await open(server.url, { settings })).fetch("vmlinuz"))).toBe("a kernel");
+    expect(way.requests()).toContain(`GET ${server.url}vmlinuz HTTP/1.1`);
+  });
+
   it("is reached directly where no_proxy says so", async () => {
     const server = await serve();
     const way = await proxy();
@@ -115,6 +123,17 @@ describe("a repository with a CA file of its own", () => {
   it("is trusted by it", async () => {
     const server = await serve({ tls });
     expect(await textOf(await (await open(server.url, { caFile: tls.certificate })).fetch("vmlinuz"))).toBe("a kernel");
+  });
+
+  it("is trusted by the file that the host's settings name for it, and for no other", async () => {
+    const server = await serve({ tls });
+    const settings = (name: string) => [{ name, caFile: tls.certificate, proxy: null }];
+    for (const name of ["127.0.0.1", `127.0.0.1:${server.port}`, server.url]) {
+      const repository = await open(server.url, { settings: settings(name) });
+      expect(await textOf(await repository.fetch("vmlinuz"))).toBe("a kernel");
+    }
+    const other = await open(server.url, { settings: settings("127.0.0.1:1") });
+    expect((await failureOf(other.fetch("vmlinuz"))).message).toMatch(/self-signed certificate/);
   });
 
   it("says what is wrong with the file", async () => {

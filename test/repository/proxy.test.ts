@@ -17,6 +17,32 @@ function failureOf(given: string): GuestbootError {
 }
 
 describe("the proxy of a request", () => {
+  it("is what the host's settings say of a repository, before the environment and after the installation's own", () => {
+    const settings = [
+      { name: "a.example", caFile: null, proxy: "http://me:s3cret@p.example:3128" },
+      { name: "b.example", caFile: null, proxy: "none" },
+      { name: "c.example", caFile: "/x.pem", proxy: null },
+    ];
+    const choose = chooseProxy(undefined, { http_proxy: "http://env.example" }, settings);
+    const of = (host: string) => choose(new URL(`http://${host}/x`));
+    expect(of("a.example")).toEqual({
+      address: "http://p.example:3128/",
+      credentials: { user: "me", password: "s3cret" },
+    });
+    expect(of("b.example")).toBeNull();
+    expect(of("c.example")?.address).toBe("http://env.example/");
+    expect(of("d.example")?.address).toBe("http://env.example/");
+    const own = chooseProxy("http://own.example", {}, settings);
+    expect(own(new URL("http://b.example/"))?.address).toBe("http://own.example/");
+  });
+
+  it("that the settings write wrongly is said without what they write", () => {
+    const settings = [{ name: "a.example", caFile: null, proxy: "socks5://me:s3cret@p.example" }];
+    expect(() => chooseProxy(undefined, {}, settings)).toThrow(
+      /^proxy of \[repository "a\.example"\] names a proxy of the kind "socks5:"$/,
+    );
+  });
+
   it("is none when none is set", () => {
     expect(chosen("http://h.example/", undefined)).toBeNull();
     expect(chosen("http://h.example/", "", { http_proxy: "", https_proxy: " " })).toBeNull();

@@ -26,6 +26,23 @@ const CHANGES: readonly RecordChange[] = [
   { kind: "bootable", userdevice: "3", from: true, to: false },
 ];
 
+describe("a disk that is taken away", () => {
+  const extra = { userdevice: "1", type: "Disk", bootable: false, mode: "RO" } as const;
+  const record: VmRecord = { ...RECORD, VBDs: [...RECORD.VBDs, extra] };
+  const detach: RecordChange = { kind: "disk", userdevice: "1", from: extra, to: null };
+
+  it("is gone, and comes back by the inverse", () => {
+    const without = applyChanges(record, [detach]);
+    expect(without).toEqual(RECORD);
+    expect(applyChanges(without, inverseOf([detach]))).toEqual(record);
+  });
+
+  it("is no change where it is gone already, or has come back", () => {
+    expect(applyChanges(RECORD, [detach])).toEqual(RECORD);
+    expect(applyChanges(record, inverseOf([detach]))).toEqual(record);
+  });
+});
+
 describe("changes to a VM record", () => {
   it("are all applied, and the record given stays as it was", () => {
     const before = structuredClone(RECORD);

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openFileStore } from "../../src/toolstack/file-store.ts";
-import type { RecordChange } from "../../src/toolstack/vm-record.ts";
+import { inverseOf, type RecordChange } from "../../src/toolstack/vm-record.ts";
 
 const UUID = "0f3a1b2c-1111-2222-3333-444455556666";
 const OTHER = "0f3a1b2c-1111-2222-3333-444455557777";
@@ -187,5 +187,45 @@ describe("changing a VM's record in its file", () => {
 
   it("does not know a VM whose record is gone", async () => {
     await expect(openFileStore(state).apply(UUID, [TO_PYGRUB])).rejects.toThrow(failure("VM_UNKNOWN", UUID, vms));
+  });
+});
+
+describe("a disk of a VM", () => {
+  const disks = [
+    { userdevice: "0", bootable: true, VDI: "system" },
+    { userdevice: "1", mode: "RO", VDI: "updates", other_config: { owner: "" } },
+    { userdevice: "2", VDI: "data", size: 1 },
+  ];
+  const extra = { userdevice: "1", type: "Disk", bootable: false, mode: "RO" } as const;
+  const detach: RecordChange = { kind: "disk", userdevice: "1", from: extra, to: null };
+  const toFalse: RecordChange = { kind: "bootable", userdevice: "0", from: true, to: false };
+  const written = (file: string) => (JSON.parse(readFileSync(file, "utf8")) as { VBDs: unknown }).VBDs;
+
+  it("is taken away alone, and what others keep of theirs stays", async () => {
+    const file = put(UUID, { uuid: UUID, VBDs: disks });
+    const store = openFileStore(state);
+    await store.apply(UUID, [detach, toFalse]);
+    expect(written(file)).toEqual([{ ...disks[0], bootable: false }, disks[2]]);
+    expect((await store.read(UUID)).VBDs.map((vbd) => vbd.userdevice)).toEqual(["0", "2"]);
+  });
+
+  it("is given back in its place with all that the file said of it", async () => {
+    const file = put(UUID, { uuid: UUID, VBDs: disks });
+    const before = readFileSync(file, "utf8");
+    const store = openFileStore(state);
+    const made = await store.apply(UUID, [detach, toFalse]);
+    await store.apply(UUID, inverseOf(made));
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(JSON.parse(before));
+  });
+
+  it("that was gone already is not given back when a start is taken back", async () => {
+    put(UUID, { uuid: UUID, VBDs: disks.slice(0, 1) });
+    const store = openFileStore(state);
+    expect(await store.apply(UUID, [detach])).toEqual([]);
+  });
+
+  it("must be writable or not, in XenAPI's words", async () => {
+    put(UUID, { uuid: UUID, VBDs: [{ userdevice: "0", mode: "ro" }] });
+    await expect(openFileStore(state).read(UUID)).rejects.toEqual(failure("VM_INVALID", "VBDs.0.mode"));
   });
 });
