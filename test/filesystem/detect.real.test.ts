@@ -23,7 +23,6 @@ const namedAs = (words: string): unknown =>
 
 describe("a volume that a tool made", () => {
   it.each([
-    ["an XFS filesystem", 320, "mkfs.xfs", ["-q", image], "xfsprogs"],
     ["a btrfs filesystem", 120, "mkfs.btrfs", ["-q", image], "btrfs-progs"],
     ["a FAT filesystem", 1, "mkfs.fat", ["-F", "12", image], "dosfstools"],
     ["a FAT filesystem", 16, "mkfs.fat", ["-F", "16", image], "dosfstools"],
