@@ -3,12 +3,13 @@
  * version in them, and whether they say that they can start as a Xen guest.
  *
  * The first `HEAD_SIZE` bytes are enough for the format. The Xen notes lie wherever the linker put them, so they may be
- * out of sight then. Not here: booting anything, and payloads that are not gzip or zstd (xz, lzma, lz4, lzo, bzip2).
+ * out of sight then. Not here: booting anything, and kernels too large for memory.
  */
+import { recogniseCompression, type Compression } from "../compress/compression.ts";
 import { isArm64Image, isPe } from "./arm-image.ts";
 import { readBzImage } from "./bz-image.ts";
 import { isElf, readElfKernel } from "./elf.ts";
-import { compressionOf, expand, type Compression, type KernelBytes } from "./payload.ts";
+import { expandHead, expandPayload, type KernelBytes } from "./payload.ts";
 import { otherKernel, whatElse } from "./what-else.ts";
 import type { XenAbility } from "./xen-notes.ts";
 
@@ -22,6 +23,8 @@ export interface KernelImage {
   readonly format: KernelFormat;
   /** How the whole file is compressed (`vmlinuz-xen` of old trees); null when it is not. */
   readonly compression: Compression | null;
+  /** How what the kernel unpacks at its start is compressed (bzImage); null when nothing is, or it cannot be seen. */
+  readonly payload: Compression | null;
   /** `6.1.0-44-amd64`; null when it does not say. */
   readonly version: string | null;
   /** The file's size in bytes must be at least this, or it was cut off; null where its headers do not tell. */
@@ -39,19 +42,19 @@ export interface NoKernel {
  * Tells what the file is. Never throws, whatever it is fed, and expands at most 128 MiB.
  */
 export function readKernelImage({ bytes, isWhole }: KernelBytes): KernelImage | NoKernel {
-  const compression = compressionOf(bytes);
+  const compression = recogniseCompression(bytes);
   if (compression === null) return readPlain({ bytes, isWhole }, null);
   // All of it is expanded only where its beginning is a kernel's.
-  const head = expand(bytes.subarray(0, HEAD_SIZE), compression, { isWhole: false });
+  const head = expandHead(compression === "gzip" ? bytes.subarray(0, HEAD_SIZE) : bytes, compression, HEAD_SIZE);
   if (head === null) return { kind: "other", what: `${compression} data that cannot be looked into` };
-  const inside = readPlain(head, compression);
+  const inside = readPlain({ bytes: head, isWhole: false }, compression);
   if (inside.kind === "other") return { ...inside, what: `${compression} data that is ${inside.what}` };
-  const whole = isWhole ? expand(bytes, compression, { isWhole }) : null;
-  return whole === null ? inside : readPlain(whole, compression);
+  const whole = isWhole ? expandPayload(bytes, compression) : null;
+  return whole === null ? inside : readPlain({ bytes: whole, isWhole }, compression);
 }
 
 function readPlain({ bytes, isWhole }: KernelBytes, compression: Compression | null): KernelImage | NoKernel {
-  const common = { kind: "kernel", compression } as const;
+  const common = { kind: "kernel", compression, payload: null } as const;
   const setup = readBzImage(bytes, isWhole);
   if (setup !== null) return withSize({ ...common, format: "bzImage", ...setup });
   if (isElf(bytes)) {

@@ -1,7 +1,9 @@
 /**
- * Compressed kernels: by which means, and what is inside where the platform can tell.
+ * Compressed kernels in memory: what is inside. Not here: expanding one in a stream (decompress.ts).
  */
-export type Compression = "gzip" | "bzip2" | "lzma" | "xz" | "lzo" | "lz4" | "zstd";
+import { GuestbootError } from "../base/errors.ts";
+import { expandAtOnce, expandBeginning } from "../compress/block.ts";
+import type { Compression } from "../compress/compression.ts";
 
 /** How much of the file there is to look at. */
 export interface KernelBytes {
@@ -11,54 +13,39 @@ export interface KernelBytes {
   readonly isWhole: boolean;
 }
 
-/** The first bytes of each (Documentation/arch/x86/boot.rst, payload_offset). */
-const MAGIC: Readonly<Record<Compression, readonly number[]>> = {
-  gzip: [0x1f, 0x8b],
-  bzip2: [0x42, 0x5a, 0x68],
-  lzma: [0x5d, 0x00],
-  xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a],
-  lzo: [0x89, 0x4c, 0x5a, 0x4f],
-  lz4: [0x02, 0x21, 0x4c],
-  zstd: [0x28, 0xb5, 0x2f, 0xfd],
-};
-
 /** A kernel with all its debug symbols stays below; what expands to more is none, or means harm. */
 const MOST_EXPANDED = 128 * 1024 * 1024;
 
-export function compressionOf(bytes: Uint8Array): Compression | null {
-  const found = compressions.find((each) => MAGIC[each].every((byte, index) => bytes[index] === byte));
-  return found ?? null;
-}
-
-const compressions: readonly Compression[] = ["gzip", "bzip2", "lzma", "xz", "lzo", "lz4", "zstd"];
-
-/** Can `expand` look inside? */
-export function isReadable(compression: Compression): compression is "gzip" | "zstd" {
-  return compression === "gzip" || compression === "zstd";
-}
-
 /**
- * What is inside: all of it, or as much as the bytes at hand give. null where that is nothing.
+ * What is inside, or null where the bytes are damaged or expand to more than any kernel.
  * @param bytes begin with the compression's magic; more may follow after its end
  */
-export function expand(
-  bytes: Uint8Array,
-  compression: Compression,
-  { isWhole }: { readonly isWhole: boolean },
-): KernelBytes | null {
-  if (!isReadable(compression)) return null;
-  const zlib = process.getBuiltinModule("node:zlib");
-  const { Z_SYNC_FLUSH } = zlib.constants;
+export function expandPayload(bytes: Uint8Array, compression: Compression): Uint8Array | null {
   try {
-    // Flushing instead of finishing: what is cut off gives what there is of it.
-    const expanded =
-      compression === "gzip"
-        ? zlib.gunzipSync(bytes, { finishFlush: Z_SYNC_FLUSH, maxOutputLength: MOST_EXPANDED })
-        : zlib.zstdDecompressSync(bytes, {
-            finishFlush: zlib.constants.ZSTD_e_flush,
-            maxOutputLength: MOST_EXPANDED,
-          });
-    return expanded.length === 0 ? null : { bytes: expanded, isWhole };
+    return expandAtOnce(bytes, compression, MOST_EXPANDED);
+  } catch (error) {
+    if (error instanceof GuestbootError) return null;
+    throw error;
+  }
+}
+
+/** The first `length` bytes of what is inside, or as many as the bytes at hand give; null where those are none. */
+export function expandHead(bytes: Uint8Array, compression: Compression, length: number): Uint8Array | null {
+  const head =
+    compression === "gzip" || compression === "zstd"
+      ? flushed(bytes, compression)
+      : expandBeginning(bytes, compression, length);
+  return head === null || head.length === 0 ? null : head.subarray(0, length);
+}
+
+/** By flushing instead of finishing: what is cut off gives what there is of it. */
+function flushed(bytes: Uint8Array, compression: "gzip" | "zstd"): Uint8Array | null {
+  const zlib = process.getBuiltinModule("node:zlib");
+  const { Z_SYNC_FLUSH, ZSTD_e_flush } = zlib.constants;
+  try {
+    return compression === "gzip"
+      ? zlib.gunzipSync(bytes, { finishFlush: Z_SYNC_FLUSH, maxOutputLength: MOST_EXPANDED })
+      : zlib.zstdDecompressSync(bytes, { finishFlush: ZSTD_e_flush, maxOutputLength: MOST_EXPANDED });
   } catch {
     // Damaged, or larger than anything real: the caller says what that means.
     return null;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readKernelImage } from "../../src/kernel/kernel-image.ts";
@@ -65,9 +66,21 @@ describe("a bzImage", () => {
     expect(whole(bzImage(packed(by, elf64(LINUX_XEN_NOTES))))).toMatchObject({ format: "bzImage", xen: BOTH_MODES });
   });
 
-  it("with an xz payload says that its notes cannot be seen", () => {
+  it("with a damaged xz payload says so in place of its notes", () => {
     const xz = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4]);
-    expect(whole(bzImage(xz))).toMatchObject({ xen: { seen: "hidden", why: "xz payload" } });
+    expect(whole(bzImage(xz))).toMatchObject({
+      payload: "xz",
+      xen: { seen: "hidden", why: "xz payload that cannot be expanded" },
+    });
+  });
+
+  it("tells from its head how its payload is compressed", () => {
+    const kernel = bzImage(packed("zstd", elf64(LINUX_XEN_NOTES, randomBytes(5000))));
+    expect(head(kernel.subarray(0, 2000))).toMatchObject({ payload: "zstd", xen: { seen: "hidden" } });
+  });
+
+  it("with an ELF image as it is for a payload shows its notes", () => {
+    expect(whole(bzImage(elf64(LINUX_XEN_NOTES)))).toMatchObject({ payload: null, xen: BOTH_MODES });
   });
 
   it("with a payload that expands to more than any kernel says that it cannot be expanded", () => {
