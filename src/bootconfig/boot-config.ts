@@ -1,6 +1,7 @@
 /**
  * What a guest's boot config says, whatever its syntax: entries, the one to boot, and how long a menu would wait.
  */
+import type { GuestVolume, Surroundings } from "./guest-volume.ts";
 
 /** A device as GRUB writes it: `(hd0,0)` is disk 0, partition 0 (GRUB legacy counts partitions from 0). */
 export interface GrubDevice {
@@ -9,33 +10,71 @@ export interface GrubDevice {
   readonly partition: number | null;
 }
 
-/** A file that an entry names. `device` is null where the config names none: then it is the config's own volume. */
+/** A file that an entry names. */
 export interface FileReference {
+  /** Null where the config names none: then it is the config's own volume. */
   readonly device: GrubDevice | null;
+  /** The volume that the config itself has found, by a search or inside an image; counts before `device`. */
+  readonly volume?: GuestVolume | undefined;
   /** Absolute inside the volume. */
   readonly path: string;
+  /** The part of the file that is meant, in bytes: a section of a unified kernel image. Default: all of it. */
+  readonly section?: { readonly offset: number; readonly length: number } | undefined;
 }
 
 export interface BootEntry {
   readonly title: string;
   /** The entry's own identifier, where the syntax has one. */
   readonly id: string | null;
+  /** The titles of the submenus around it, outermost first; default: none. */
+  readonly submenu?: readonly string[] | undefined;
   readonly kernel: FileReference;
   readonly ramdisks: readonly FileReference[];
   /** The kernel command line. */
   readonly arguments: string;
+  /** The menu boots it only after a password was given. Default: false. */
+  readonly isLocked?: boolean | undefined;
+  /** The key that boots it in the menu: "a". */
+  readonly hotkey?: string | null | undefined;
+}
+
+/** A password that the menu asks for before it lets anybody edit, or boot what is locked. */
+export interface MenuPassword {
+  /** GRUB 2 has users; null where the syntax has none. */
+  readonly user: string | null;
+  /** md5-crypt: `$1$…` (GRUB legacy, syslinux); pbkdf2: `grub.pbkdf2.sha512.…`; plain: the password itself. */
+  readonly form: "plain" | "md5-crypt" | "sha1-base64" | "sha256-crypt" | "sha512-crypt" | "pbkdf2";
+  readonly value: string;
 }
 
 export type ConfigSyntax = "grub-legacy" | "grub2" | "syslinux" | "bls";
 
 export interface BootConfig {
   readonly syntax: ConfigSyntax;
-  /** Entries that boot a kernel, in the order of the config. */
+  /** Entries that boot a kernel, in the order of the config; those of submenus at the submenu's place. */
   readonly entries: readonly BootEntry[];
   /** Index into `entries` of the one that would boot. */
   readonly default: number;
+  /** Indices of the entries to try, in order, where the default's kernel is missing. Default: none. */
+  readonly fallback?: readonly number[] | undefined;
   /** Seconds; null when the config does not wait. */
   readonly timeout: number | null;
+  /** What the config wants above its menu. */
+  readonly menuTitle?: string | null | undefined;
+  /** Not empty: editing needs one of them. */
+  readonly passwords?: readonly MenuPassword[] | undefined;
   /** What an admin should know about how the config was read. */
   readonly notes: readonly string[];
 }
+
+/** Where a config was found. */
+export interface ConfigPlace extends Surroundings {
+  /** The config's absolute path in `own`. */
+  readonly path: string;
+}
+
+/**
+ * A syntax: from a config's text and what is around it to its entries.
+ * @throws NO_BOOT_ENTRY when none boots a kernel; BUDGET_EXCEEDED
+ */
+export type ConfigReader = (text: string, place: ConfigPlace) => BootConfig;

@@ -7,7 +7,7 @@ import { asGuestbootError, GuestbootError, type ErrorCode } from "../base/errors
 import type { BootEntry, FileReference } from "../bootconfig/boot-config.ts";
 import { chooseEntry } from "../bootconfig/choose.ts";
 import { locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
-import type { Volume, VolumeTable } from "../disk/volumes.ts";
+import type { RefusedVolume, Volume, VolumeTable } from "../disk/volumes.ts";
 import { openFilesystem } from "../filesystem/detect.ts";
 import type { GuestFilesystem } from "../filesystem/filesystem.ts";
 
@@ -34,9 +34,12 @@ export interface FoundBoot extends FoundConfig {
   readonly warnings: readonly string[];
 }
 
-/** The volumes of a disk as places; a filesystem is opened when it is first asked for, and once. */
+/**
+ * The volumes of a disk as places; a filesystem is opened when it is first asked for, and once. Those that cannot be
+ * read come last, so that the error can say why they were passed over.
+ */
 export function placesOf(table: VolumeTable): BootPlace[] {
-  return table.volumes.map((volume) => placeOf(volume));
+  return [...table.volumes.map((volume) => placeOf(volume)), ...table.refused.map((volume) => refusedPlace(volume))];
 }
 
 function placeOf(volume: Volume): BootPlace {
@@ -45,6 +48,16 @@ function placeOf(volume: Volume): BootPlace {
     name: volume.name,
     number: volume.number,
     filesystem: () => (opened ??= openFilesystem(volume.source)),
+  };
+}
+
+function refusedPlace({ name, number, why }: RefusedVolume): BootPlace {
+  return {
+    name,
+    number,
+    filesystem() {
+      throw new GuestbootError("FEATURE_UNSUPPORTED", why);
+    },
   };
 }
 

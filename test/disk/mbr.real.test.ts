@@ -114,14 +114,6 @@ describe("a table that sfdisk wrote", () => {
     }
   });
 
-  it("that is a GPT is named", () => {
-    makeEmptyDisk(20);
-    partition("label: gpt\nsize=10MiB\n");
-    using disk = openDisk(image);
-    const { volumes, notes } = readVolumes(disk.source);
-    expect([volumes, notes]).toEqual([[], [expect.stringContaining("GPT")]]);
-  });
-
   it("leads to the filesystems in its partitions, logical ones too", () => {
     const filesystem = (name: string) => ({ type: "ext4" as const, options: ["-L", name] });
     makePartitionedDisk({

@@ -79,7 +79,7 @@ describe("a partition that the disk does not hold", () => {
   });
 });
 
-describe("a GPT", () => {
+describe("a GPT that the table names and that is not there", () => {
   it("is named in a note; the protective partition is no volume", () => {
     const { volumes, notes } = volumesOf(diskWith([{ type: 0xee, start: 1, count: 0xffffffff }]));
     expect(volumes).toEqual([]);
