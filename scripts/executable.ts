@@ -29,7 +29,12 @@ export async function buildBundle(entry: string, output: string): Promise<void> 
     // Names of functions and classes stay for stack traces; blanks and comments cost start-up time only.
     minifySyntax: true,
     minifyWhitespace: true,
-    define: { "import.meta.dirname": "__dirname", GUESTBOOT_VERSION: JSON.stringify(version) },
+    define: {
+      "import.meta.dirname": "__dirname",
+      // openpgp makes itself a `require` from it.
+      "import.meta.url": "__filename",
+      GUESTBOOT_VERSION: JSON.stringify(version),
+    },
     legalComments: "none",
     logLevel: "warning",
   });

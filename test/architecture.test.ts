@@ -53,7 +53,7 @@ const files = fs
 
 function importsOf(file: string): string[] {
   const text = fs.readFileSync(path.join(SRC, file), "utf8");
-  const found = text.matchAll(/^(?:import|export)\b[^;"]*"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm);
+  const found = text.matchAll(/^(?:import|export)\b(?:[^;"]*\bfrom)?\s*"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm);
   return [...found].map(([, target, lazily]) => path.join(path.dirname(file), target ?? lazily ?? ""));
 }
 

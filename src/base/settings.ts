@@ -3,7 +3,10 @@
  * next to no environment, so everything can stand in the file. Environment beats file beats default.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { A_BYTE_COUNT, A_DURATION, readByteCount, readDuration } from "./amounts.ts";
 import { GuestbootError, isSystemError, systemReason } from "./errors.ts";
+import { isRepositorySection, readRepositorySections, type RepositorySettings } from "./repository-settings.ts";
+import { isTrustSection, readTrustSections, type TrustSettings } from "./trust-settings.ts";
 
 export interface Settings {
   /** Where VM records and other state live. */
@@ -14,6 +17,13 @@ export interface Settings {
   readonly bootFolder: string | null;
   /** The answer's format for callers of eliloader that cannot be told apart (XenServer 6.2 to 7.0 read sxp). */
   readonly eliloaderOutput: "sxp" | "simple" | "simple0" | null;
+  /** Where the control domain keeps support files for installers: kernels of RHEL 4, patches for initrds. */
+  readonly guestInstallerFolder: string;
+  /** What is set for single repositories and hosts. */
+  readonly repositories: readonly RepositorySettings[];
+  readonly cache: CacheSettings;
+  /** How much proof repositories' files need. */
+  readonly trust: readonly TrustSettings[];
   /** The largest boot file that is taken from a guest, in bytes. */
   readonly maxFileSize: number;
   /** The bound on resident memory, in bytes. */
@@ -22,16 +32,32 @@ export interface Settings {
   readonly warnings: readonly string[];
 }
 
+export interface CacheSettings {
+  /** Seconds during which a copy that its server has called current is used without asking again. */
+  readonly freshFor: number;
+  /** Starts ask nothing of the network. */
+  readonly offline: boolean;
+  /** Bytes; null: as large as it gets. */
+  readonly maxSize: number | null;
+}
+
 const LARGEST_CONFIG = 64 * 1024;
 const MEBIBYTE = 1024 * 1024;
 const MOST_MEBIBYTES = 1024 * 1024;
+
+/** XenServer's and XCP-ng's own. */
+const GUEST_INSTALLER_FOLDER = "/opt/xensource/packages/files/guest-installer";
 
 /** Every setting: where it stands in the file, and its environment variable. */
 const KEYS = {
   state: { section: "folders", key: "state", variable: "GUESTBOOT_STATE_DIR" },
   cache: { section: "folders", key: "cache", variable: "GUESTBOOT_CACHE_DIR" },
   boot: { section: "folders", key: "boot", variable: "GUESTBOOT_BOOT_DIR" },
+  freshFor: { section: "cache", key: "fresh-for", variable: "GUESTBOOT_CACHE_FRESH_FOR" },
+  offline: { section: "cache", key: "offline", variable: "GUESTBOOT_OFFLINE" },
+  maxSize: { section: "cache", key: "max-size", variable: "GUESTBOOT_CACHE_MAX_SIZE" },
   output: { section: "eliloader", key: "output", variable: null },
+  guestInstaller: { section: "eliloader", key: "guest-installer", variable: "GUESTBOOT_GUEST_INSTALLER_DIR" },
   fileSize: { section: "limits", key: "max-file-size-mb", variable: "PYGRUB_MAX_FILE_SIZE_MB" },
   ramUsage: { section: "limits", key: "max-ram-usage-mb", variable: "PYGRUB_MAX_RAM_USAGE_MB" },
 } as const;
@@ -64,6 +90,14 @@ export async function readSettings(
     cacheFolder: readFolder(find(KEYS.cache)),
     bootFolder: readFolder(find(KEYS.boot)),
     eliloaderOutput: readOutput(find(KEYS.output)),
+    guestInstallerFolder: readFolder(find(KEYS.guestInstaller)) ?? GUEST_INSTALLER_FOLDER,
+    repositories: file?.repositories ?? [],
+    cache: {
+      freshFor: readAmount(find(KEYS.freshFor), readDuration, A_DURATION) ?? 0,
+      offline: readSwitch(find(KEYS.offline)) ?? false,
+      maxSize: readAmount(find(KEYS.maxSize), readByteCount, A_BYTE_COUNT),
+    },
+    trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
     maxRamUsage: readMebibytes(find(KEYS.ramUsage), 256),
     warnings: file?.warnings ?? [],
@@ -98,7 +132,12 @@ function readConfig(configFile: string): string | null {
 async function parseConfig(
   text: string,
   configFile: string,
-): Promise<{ given: Map<string, Given>; warnings: readonly string[] }> {
+): Promise<{
+  given: Map<string, Given>;
+  repositories: readonly RepositorySettings[];
+  trust: readonly TrustSettings[];
+  warnings: readonly string[];
+}> {
   // Loaded here: most hosts have no such file, and a boot from a disk counts milliseconds.
   const { parse } = await import("ini");
   const sections: Readonly<Record<string, unknown>> = parse(text);
@@ -108,6 +147,8 @@ async function parseConfig(
   for (const [section, content] of Object.entries(sections)) {
     if (typeof content !== "object" || content === null) {
       warnings.push(`${configFile}: "${section}" stands in no section and is ignored`);
+    } else if (isRepositorySection(section) || isTrustSection(section)) {
+      // Read by their own readers, below.
     } else if (!known.some((setting) => setting.section === section)) {
       warnings.push(`${configFile}: there is no section [${section}]; it is ignored`);
     } else {
@@ -119,7 +160,9 @@ async function parseConfig(
       }
     }
   }
-  return { given, warnings };
+  const { repositories, warnings: more } = readRepositorySections(sections, configFile);
+  const { trust, warnings: ofTrust } = readTrustSections(sections, configFile);
+  return { given, repositories, trust, warnings: [...warnings, ...more, ...ofTrust] };
 }
 
 function readFolder(given: Given | null): string | null {
@@ -133,6 +176,21 @@ function readOutput(given: Given | null): Settings["eliloaderOutput"] {
   const { value } = given;
   if (value === "sxp" || value === "simple" || value === "simple0") return value;
   throw invalid(given, "sxp, simple or simple0");
+}
+
+function readSwitch(given: Given | null): boolean | null {
+  if (given === null) return null;
+  const word = given.value.toLowerCase();
+  if (["yes", "true", "on", "1"].includes(word)) return true;
+  if (["no", "false", "off", "0"].includes(word)) return false;
+  throw invalid(given, "yes or no");
+}
+
+function readAmount(given: Given | null, read: (text: string) => number | null, allowed: string): number | null {
+  if (given === null) return null;
+  const amount = read(given.value);
+  if (amount === null) throw invalid(given, allowed);
+  return amount;
 }
 
 /** Megabytes as pygrub counts them, 2^20 bytes. */

@@ -6,23 +6,25 @@ import * as path from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { readSettings } from "../base/settings.ts";
 import { obtain } from "../pipeline/obtain.ts";
+import { verifyFiles } from "../pipeline/verify-files.ts";
+import type { Repository } from "../repository/repository.ts";
 import { handOut } from "../store/hand-out.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import { resolvedJson, resolveFor, TARGET_OPTIONS, type FileJson } from "./installer-target.ts";
+import { resolvedJson, resolveFor, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
-
-interface FetchedFile extends FileJson {
-  readonly stored: StoredFile;
-}
 
 export async function runFetch(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
   return reporting("fetch", { json }, async () => {
-    const { values, positionals } = readArguments(argv, { ...TARGET_OPTIONS, output: { type: "string", short: "o" } });
+    const { values, positionals } = readArguments(argv, {
+      ...TARGET_OPTIONS,
+      ...TRUST_OPTIONS,
+      output: { type: "string", short: "o" },
+    });
     if (values.help === true) {
       process.stdout.write(helpOf("fetch"));
       return;
@@ -30,18 +32,34 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     const address = onlyOperand(positionals, "REPOSITORY");
     const folder = outputFolder(values.output);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
-    const store = openStore(cacheFolderOf(await readSettings(process.env)));
-    const found = await resolveFor(address, values, progress, async (repository, path): Promise<FetchedFile | null> => {
-      const stored = await obtain(path, { repository, store, progress });
-      if (stored === null) return null;
-      return { url: repository.addressOf(path), path, digest: stored.digest, size: stored.size, stored };
+    const settings = await readSettings(process.env);
+    const store = openStore(cacheFolderOf(settings));
+    const since = new Date();
+    const get = (repository: Repository, path: string) => obtain(path, { repository, store, progress });
+    const resolved = await resolveFor(address, values, { settings, progress }, get, async (come, repository) => {
+      const again = (path: string) => get(repository, path);
+      return { ...come, found: await verifyFiles(come.found, come.proved, { store, since, again }) };
     });
-    const files = [found.kernel, ...found.ramdisks].map((file) => ({ file, target: targetOf(folder, file.path) }));
-    for (const { file, target } of files) replaceWith(file.stored, target);
+    const { candidate, kernel, ramdisks } = resolved.found;
+    const files = [
+      { stored: kernel, target: targetOf(folder, candidate.kernel) },
+      ...ramdisks.map((stored, index) => ({ stored, target: targetOf(folder, candidate.ramdisks[index] ?? "") })),
+    ];
+    for (const { stored, target } of files) replaceWith(stored, target);
     if (json) {
-      printJson(resolvedJson(found));
+      const plain = ({ key, digest, size }: StoredFile, path: string) => ({ url: key, path, digest, size });
+      printJson(
+        resolvedJson({
+          ...resolved,
+          found: {
+            ...resolved.found,
+            kernel: plain(kernel, candidate.kernel),
+            ramdisks: ramdisks.map((file, index) => plain(file, candidate.ramdisks[index] ?? "")),
+          },
+        }),
+      );
     } else {
-      for (const { file, target } of files) process.stdout.write(`${file.digest ?? ""}  ${target}\n`);
+      for (const { stored, target } of files) process.stdout.write(`${stored.digest}  ${target}\n`);
     }
   });
 }

@@ -36,6 +36,11 @@ What is not given is recognised from the tree.
   --arch A       the architecture (amd64 where neither you nor the tree say)
   --proxy URL    an HTTP proxy; --ca-file FILE: authorities (PEM) to trust beside the runtime's
   --flavour F    xen: the tree's own Xen kernel; generic: a kernel that boots as a Xen guest by itself
+  --trust P      how much proof the files need: require-signed, require-listed, prefer (the default: the best that
+                 there is, never a mismatch), none (nothing is compared)
+  --keyring FILE keys that may sign (repeat it for more), in place of /usr/share/keyrings and /etc/guestboot/keyrings
+  --accept-expired-keys   signatures of keys that have expired since count: for archives
+  --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST   pinned digests, which beat every index
   --json         machine-readable`,
   },
   fetch: {
@@ -45,6 +50,8 @@ What is not given is recognised from the tree.
 Resolves as \`guestboot resolve\` does, downloads through the cache, and puts the files into DIR.
 
   --output DIR   an existing folder
+  --trust P, --keyring FILE, --accept-expired-keys, --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST
+                 how much proof the files need, as for \`guestboot resolve\`; each file is compared before it is put there
   --quiet        no progress`,
   },
   entries: {
@@ -52,6 +59,41 @@ Resolves as \`guestboot resolve\` does, downloads through the cache, and puts th
     text: `guestboot entries DISK|FOLDER [--json]
 
 Lists the entries of a guest's boot config. A folder stands for the root of a guest's filesystem.`,
+  },
+  patch: {
+    summary: "put files into an initrd",
+    text: `guestboot patch INITRD [--overlay FILE|FOLDER]… --output FILE [options]
+guestboot patch KERNEL --decompress-kernel --output FILE
+
+Puts overlays into an initrd: folders, cpio archives (plain or compressed), zips. They are appended as one more member,
+which the kernel unpacks after the others; the initrd itself stays as it is. An ext2 ramdisk (RHEL 3, 4) gets the files
+written into its filesystem.
+
+  --overlay PATH        repeat it for more; a later one's files win
+  --preseed FILE|URL    an answer file, put where that installer looks; also --kickstart, --autoyast. The words that its
+                        kernel is to be told are printed
+  --distro F --release R  which installer it is, where that matters
+  --fixups FOLDER       what the maps (*.map) in that folder have for this initrd
+  --output FILE         where the result goes
+  --repack              unpack and pack anew: folders merge with symbolic links, replaced files are gone
+  --compression C       gzip, zstd (with --repack) or none
+  --kernel FILE         the kernel that is to take it: old ones need a repack
+  --max-size-mb N       what a member may grow to (default 1024)
+  --decompress-kernel   write the ELF image of a kernel whose payload this host's Xen cannot unpack
+  --json                machine-readable
+  --quiet               no progress`,
+  },
+  inspect: {
+    summary: "what a kernel or an initrd is and holds",
+    text: `guestboot inspect FILE [--list | --extract PATH] [--json]
+
+Of an initrd: its members, their compressions, the kernels that it has modules for. Of a kernel: its format, version,
+the compression of its payload, and whether it starts as a PV or PVH guest.
+
+  --list           the files inside
+  --extract PATH   print one file; symbolic links are followed
+  --max-size-mb N  what a member may grow to (default 1024)
+  --json           machine-readable`,
   },
   layouts: {
     summary: "what can be installed, and whether trees still have what that needs",

@@ -56,8 +56,8 @@ export async function installVm(install: InstallVm): Promise<void> {
 }
 
 /** What the host's settings say of installations. */
-function hostOf({ repositories, guestInstallerFolder }: Settings) {
-  return { repositories, guestInstallerFolder };
+function hostOf({ repositories, trust, guestInstallerFolder }: Settings) {
+  return { repositories, trust, guestInstallerFolder };
 }
 
 /** A signal that aborts when a person or a toolstack ends us, so that everything is taken back first. */

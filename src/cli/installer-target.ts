@@ -2,17 +2,26 @@
  * What `resolve` and `fetch` share: their options, the tree they look into, and the shape they print.
  */
 import type { ParseArgsOptionsConfig } from "node:util";
+import { readPin, type Checksum, type PinnedDigests } from "../base/checksum.ts";
 import { GuestbootError } from "../base/errors.ts";
+import { quote } from "../base/printable.ts";
 import { catalogFiles } from "../base/program.ts";
 import type { Progress } from "../base/progress.ts";
+import type { Settings } from "../base/settings.ts";
+import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
-import { repositoryForInstaller } from "../distro/installer-arguments.ts";
+import { repositoryForInstaller, wishesOfMirror } from "../distro/installer-arguments.ts";
 import { readCatalog } from "../distro/read-catalog.ts";
 import { resolveTree, type TreeRequest, type TreeResolution } from "../distro/resolve.ts";
 import { readRepositoryText } from "../pipeline/read-text.ts";
+import { openTrustChain, type ProvedTree } from "../pipeline/trust-chain.ts";
+import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
+import { withoutWebPages } from "../pipeline/web-pages.ts";
 import { parseLocation } from "../repository/location.ts";
 import { openRepository } from "../repository/open.ts";
 import type { Repository } from "../repository/repository.ts";
+import type { TrustLevel } from "../trust/level.ts";
+import { cacheFolderOf } from "./folders.ts";
 
 export const TARGET_OPTIONS = {
   distro: { type: "string" },
@@ -27,6 +36,14 @@ export const TARGET_OPTIONS = {
   debug: { type: "boolean" },
 } as const satisfies ParseArgsOptionsConfig;
 
+/** How much proof the files need, for those commands that look at it. */
+export const TRUST_OPTIONS = {
+  trust: { type: "string" },
+  keyring: { type: "string", multiple: true },
+  "accept-expired-keys": { type: "boolean" },
+  sha256: { type: "string", multiple: true },
+} as const satisfies ParseArgsOptionsConfig;
+
 export interface TargetValues {
   readonly distro?: string | undefined;
   readonly release?: string | undefined;
@@ -34,6 +51,16 @@ export interface TargetValues {
   readonly flavour?: string | undefined;
   readonly proxy?: string | undefined;
   readonly "ca-file"?: string | undefined;
+  readonly trust?: string | undefined;
+  readonly keyring?: string[] | undefined;
+  readonly "accept-expired-keys"?: boolean | undefined;
+  readonly sha256?: string[] | undefined;
+}
+
+/** A resolved tree, and what is known of its files. */
+export interface ResolvedTarget<File> {
+  readonly found: TreeResolution<File>;
+  readonly proved: ProvedTree;
 }
 
 /** What a person installs today where neither they nor the tree say. */
@@ -42,14 +69,17 @@ const DEFAULT_ARCH = "amd64";
 /**
  * Resolves what the options ask for in the repository at `address`; what they do not say, the tree tells.
  * @param look how the caller looks at one file: with a question, or by fetching it
- * @throws USAGE, and as `resolveTree`
+ * @param finish is done while the repository is still open
+ * @throws USAGE, TRUST_REQUIRED, and as `resolveTree`
  */
 export async function resolveFor<File>(
   address: string,
   values: TargetValues,
-  progress: Progress,
+  { settings, progress }: { readonly settings: Settings; readonly progress: Progress },
   look: (repository: Repository, path: string) => Promise<File | null>,
-): Promise<TreeResolution<File>> {
+  finish: (resolved: ResolvedTarget<File>, repository: Repository) => Promise<ResolvedTarget<File>> = (resolved) =>
+    Promise.resolve(resolved),
+): Promise<ResolvedTarget<File>> {
   const request: TreeRequest = {
     family: values.distro ?? null,
     release: values.release ?? null,
@@ -59,25 +89,73 @@ export async function resolveFor<File>(
     files: null,
     installer: { repository: repositoryForInstaller(address), graphical: null },
   };
-  await using repository = await openRepository(parseLocation(address), {
+  const location = parseLocation(address);
+  const wanted = givenTrust(readTrust(values), settings.trust, location);
+  const opened = await openRepository(location, {
     proxy: values.proxy,
     caFile: values["ca-file"],
     environment: process.env,
+    settings: settings.repositories,
     progress,
   });
-  const found = await resolveTree(readCatalog(catalogFiles()), request, {
-    address: repository.address,
-    readText: (path) => readRepositoryText(repository, path),
-    look: (path, source) => {
-      if (source === "repository") return look(repository, path);
-      throw new GuestbootError(
-        "UNSUPPORTED_INSTALL_METHOD",
-        `the installer's files of ${request.family ?? "this distribution"} are on the host, not in the repository`,
-      );
+  await using repository = withoutWebPages(opened);
+  const installer = wishesOfMirror(request.installer, address, repository);
+  const chain = openTrustChain((path) => readRepositoryText(repository, path), wanted, cacheFolderOf(settings));
+  const found = await resolveTree(
+    readCatalog(catalogFiles()),
+    { ...request, installer },
+    {
+      address: repository.address,
+      remark: (path) => repository.remark(path),
+      readText: chain.readText,
+      look: (path, source) => {
+        if (source === "repository") return look(repository, path);
+        throw new GuestbootError(
+          "UNSUPPORTED_INSTALL_METHOD",
+          `the installer's files of ${request.family ?? "this distribution"} are on the host, not in the repository`,
+        );
+      },
     },
-  });
-  for (const warning of found.warnings) progress.warn(warning);
-  return found;
+  );
+  const proved = await chain.prove(found);
+  for (const warning of [...found.warnings, ...proved.warnings]) progress.warn(warning);
+  return await finish({ found, proved }, repository);
+}
+
+/** @throws USAGE */
+function readTrust(values: TargetValues): GivenTrust {
+  return {
+    policy: readPolicy(values.trust),
+    keyrings: values.keyring ?? [],
+    acceptExpiredKeys: values["accept-expired-keys"] === true,
+    pinned: readPins(values.sha256 ?? []),
+  };
+}
+
+function readPolicy(word: string | undefined): TrustPolicy | null {
+  if (word === undefined) return null;
+  if (isTrustPolicy(word)) return word;
+  throw new GuestbootError("USAGE", `there is no policy ${quote(word)}: --trust takes ${TRUST_POLICIES.join(", ")}`);
+}
+
+/** `kernel=HEX` once, `ramdisk=HEX` for each ramdisk in their order. */
+function readPins(given: readonly string[]): PinnedDigests {
+  let kernel: Checksum | null = null;
+  const ramdisks: Checksum[] = [];
+  for (const each of given) {
+    const [, role, digest = ""] = /^(kernel|ramdisk)=(.*)$/s.exec(each) ?? [];
+    const pin = readPin(digest);
+    if (role === undefined || pin === null) {
+      throw new GuestbootError(
+        "USAGE",
+        `--sha256 is kernel=DIGEST or ramdisk=DIGEST, of 64 hexadecimal digits, and not ${quote(each)}`,
+      );
+    }
+    if (role === "ramdisk") ramdisks.push(pin);
+    else if (kernel === null) kernel = pin;
+    else throw new GuestbootError("USAGE", "--sha256 kernel=DIGEST is given twice");
+  }
+  return { kernel, ramdisks };
 }
 
 function readFlavour(word: string | undefined): Flavour | null {
@@ -95,7 +173,7 @@ export interface ResolvedJson {
   readonly kernel: FileJson;
   readonly ramdisks: readonly FileJson[];
   readonly arguments: string;
-  readonly trust: "signed" | "listed" | "none";
+  readonly trust: TrustLevel;
 }
 
 export interface FileJson {
@@ -105,19 +183,21 @@ export interface FileJson {
   readonly size: number | null;
 }
 
-export function resolvedJson(found: TreeResolution<FileJson>): ResolvedJson {
+/** Digests that are not known from the files themselves are what the indexes say. */
+export function resolvedJson({ found, proved }: ResolvedTarget<FileJson>): ResolvedJson {
   const { family, release, arch, flavour, layout } = found.candidate;
-  const plain = ({ url, path, digest, size }: FileJson): FileJson => ({ url, path, digest, size });
+  const plain = ({ url, path, digest, size }: FileJson, checksum: Checksum | null | undefined): FileJson => {
+    return { url, path, digest: digest ?? checksum ?? null, size };
+  };
   return {
     family,
     release,
     arch,
     flavour,
     layout,
-    kernel: plain(found.kernel),
-    ramdisks: found.ramdisks.map(plain),
+    kernel: plain(found.kernel, proved.kernel.checksum),
+    ramdisks: found.ramdisks.map((file, index) => plain(file, proved.ramdisks[index]?.checksum)),
     arguments: found.arguments,
-    // Nothing is compared with what the tree's index lists yet.
-    trust: "none",
+    trust: proved.trust,
   };
 }

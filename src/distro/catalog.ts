@@ -49,11 +49,19 @@ const releaseSchema = v.strictObject({
 });
 
 const words = v.nullable(text);
+/** The kinds of answer files: what makes an installer ask nothing. */
+export const ANSWER_KINDS = ["preseed", "kickstart", "autoyast"] as const;
+export type AnswerKind = (typeof ANSWER_KINDS)[number];
+
+const answerSchema = v.strictObject({ file: v.nullable(path), arguments: text });
 const installerSchema = v.strictObject({
   network: words,
   cdrom: words,
   graphical: words,
   password: words,
+  answers: v.optional(
+    v.partial(v.strictObject({ preseed: answerSchema, kickstart: answerSchema, autoyast: answerSchema })),
+  ),
   note,
 });
 
@@ -109,6 +117,8 @@ const familySchema = v.strictObject(familyEntries);
 export type Layout = v.InferOutput<typeof layoutSchema>;
 export type Release = v.InferOutput<typeof releaseSchema>;
 export type Installer = v.InferOutput<typeof installerSchema>;
+/** Where an installer looks for its answer file, and what it is told. */
+export type AnswerPlace = v.InferOutput<typeof answerSchema>;
 /** Files that a second round looks for on the guest's disk, by architecture. */
 export type DiskLookup = v.InferOutput<typeof lookupSchema>;
 export type Family = v.InferOutput<typeof familySchema>;

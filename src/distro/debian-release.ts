@@ -2,7 +2,7 @@
  * `dists/SUITE/Release`: what a suite of Debian's kind is, and which installers it lists.
  * Format: https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files
  *
- * Whether the file is the archive's own is not checked here.
+ * Whether the file is the archive's own is not checked here: the text of an `InRelease` is, before it gets here.
  */
 import { Budget } from "../base/budget.ts";
 import { indexPath } from "./index-path.ts";
@@ -23,6 +23,8 @@ export interface DebianRelease {
   readonly suite: string | null;
   readonly codename: string | null;
   readonly version: string | null;
+  /** After it the archive's owner does not stand by the file any more (suites that are updated); null for never. */
+  readonly validUntil: Date | null;
   readonly architectures: readonly string[];
   /** Empty where the suite lists none (old suites did not). */
   readonly installers: readonly DebianInstaller[];
@@ -51,6 +53,7 @@ export function readDebianRelease(text: string, index: string): DebianRelease {
     suite: value("suite"),
     codename: value("codename"),
     version: value("version"),
+    validUntil: dateOf(value("valid-until")),
     architectures: (values.get("architectures") ?? "").split(/\s+/).filter((arch) => arch !== ""),
     installers,
   };
@@ -63,6 +66,11 @@ function installerOf(line: string, index: string): DebianInstaller | null {
   const [, arch, build, folder] = /^main\/installer-([^/]+)\/([^/]+)\/([a-z-]*images)\/SHA256SUMS$/.exec(below) ?? [];
   if (arch === undefined || build === undefined || folder === undefined) return null;
   return { arch, build, folder, digest: `sha256:${hex.toLowerCase()}` };
+}
+
+function dateOf(value: string | null): Date | null {
+  const time = value === null ? Number.NaN : Date.parse(value);
+  return Number.isNaN(time) ? null : new Date(time);
 }
 
 function nonEmpty(value: string | undefined): string | null {

@@ -44,6 +44,8 @@ export interface TreeReader<File> {
    * the caller's business, so that a start needs one request a file.
    */
   look(path: string, source: FileSource): Promise<File | null>;
+  /** Why a path counts as not there, where there is more to say: "a web page". */
+  readonly remark?: (path: string) => string | null;
   /** A small file's text, null when it is not there. The caller bounds it at 4 MiB. */
   readonly readText: ReadText;
 }
@@ -63,7 +65,10 @@ export interface TreeResolution<File> extends Resolution<File> {
   readonly tried: readonly string[];
   /** The index file that was read, or null. */
   readonly index: string | null;
-  /** What that index says the files' digests are, by path below the repository: `sha256:…`. Not checked here. */
+  /**
+   * What that index says the files' digests are, by path below the repository: `sha256:…`, `sha512:…`, `sha1:…`.
+   * Not checked here.
+   */
   readonly digests: ReadonlyMap<string, string>;
 }
 
@@ -84,12 +89,8 @@ export async function resolveTree<File>(
   const wanted = scopeOf(family, { release: request.release ?? known.release, arch });
   const scope = { ...wanted, indexed: facts !== null };
   const candidates = candidatesIn(family, scope, request, facts);
-  const found = await firstThere(
-    candidates,
-    tree.address,
-    (path, source) => tree.look(path, source),
-    index.missing,
-    (candidate) => argumentsOf(candidate, request.installer),
+  const found = await firstThere(candidates, tree, index.missing, (candidate) =>
+    argumentsOf(candidate, request.installer),
   );
   return {
     ...found.resolution,
@@ -99,20 +100,6 @@ export async function resolveTree<File>(
     index: facts?.index ?? null,
     digests: new Map([...(facts?.files ?? [])].flatMap(([path, digest]) => (digest === null ? [] : [[path, digest]]))),
   };
-}
-
-/**
- * Takes the first candidate whose files are all there.
- *
- * @param address the repository, for the error
- * @throws INVALID_SOURCE listing every path that was tried; what `look` throws
- */
-export async function resolveCandidate<File>(
-  candidates: readonly Candidate[],
-  address: string,
-  look: (path: string, source: FileSource) => Promise<File | null>,
-): Promise<Resolution<File>> {
-  return (await firstThere(candidates, address, look, [], () => null)).resolution;
 }
 
 /** The release as the name that was used for the family means it. */
@@ -149,7 +136,7 @@ async function identify<File>(
     if (only !== null) return { family: only, release: null, arches: [], facts: null };
     throw new GuestbootError(
       "INVALID_SOURCE",
-      `${tree.address} does not tell which distribution it is (not there: ${missing.join(", ")})`,
+      `${tree.address} does not tell which distribution it is (not there: ${listed(missing, tree)})`,
       { hint: "check the address, or name the distribution with --distro and --release", args: [tree.address] },
     );
   }
@@ -208,7 +195,10 @@ function candidatesIn(family: Family, scope: Scope, request: TreeRequest, facts:
     "INVALID_SOURCE",
     `${facts?.index ?? "the index"} lists no installer of ${family.family} ${scope.release ?? ""} for ${scope.arch} ` +
       `(it lists: ${facts?.installers?.slice(0, 20).join(", ") ?? "none"})`,
-    { hint: "check other-config:debian-release and install-arch", args: [facts?.index ?? ""] },
+    {
+      hint: "check the release and the architecture (of a VM: other-config:debian-release, install-arch)",
+      args: [facts?.index ?? ""],
+    },
   );
 }
 
@@ -312,29 +302,39 @@ interface FirstThere<File, Prepared> {
 /** @param prepare is done before a candidate's files are looked for, so that what it refuses costs no download */
 async function firstThere<File, Prepared>(
   candidates: readonly Candidate[],
-  address: string,
-  look: (path: string, source: FileSource) => Promise<File | null>,
+  tree: TreeReader<File>,
   missing: string[],
   prepare: (candidate: Candidate) => Prepared,
 ): Promise<FirstThere<File, Prepared>> {
   for (const candidate of candidates) {
-    const prepared = prepare(candidate);
+    prepare(candidate);
     const paths = [candidate.kernel, ...candidate.ramdisks];
-    const [kernel, ...ramdisks] = await allOrFirstFailure(paths.map((path) => look(path, candidate.source)));
+    const [kernel, ...ramdisks] = await allOrFirstFailure(paths.map((path) => tree.look(path, candidate.source)));
     const absent = paths.filter((_path, index) => [kernel, ...ramdisks][index] === null);
     missing.push(...absent);
     if (kernel !== null && kernel !== undefined && absent.length === 0) {
       const there = ramdisks.filter((file): file is Awaited<File> => file !== null);
-      return { resolution: { candidate, kernel, ramdisks: there }, prepared };
+      // Once more: which of several mirrors the installer is told of shows only when one has answered.
+      return { resolution: { candidate, kernel, ramdisks: there }, prepared: prepare(candidate) };
     }
   }
-  throw nothingThere(candidates, address, missing);
+  throw nothingThere(candidates, tree.address, listed(missing, tree));
 }
 
-function nothingThere(candidates: readonly Candidate[], address: string, missing: readonly string[]): GuestbootError {
+/** Each path once, with what the server sent in its place. */
+function listed(missing: readonly string[], { remark }: Pick<TreeReader<unknown>, "remark">): string {
+  return [...new Set(missing)]
+    .map((path) => {
+      const words = remark?.(path) ?? null;
+      return words === null ? path : `${path} (${words})`;
+    })
+    .join(", ");
+}
+
+function nothingThere(candidates: readonly Candidate[], address: string, missing: string): GuestbootError {
   const [first] = candidates;
   const what = first === undefined ? "anything" : `${first.family} ${first.release} for ${first.arch}`;
-  const tried = `layouts tried: ${candidates.map((each) => each.layout).join(", ")}; not there: ${missing.join(", ")}`;
+  const tried = `layouts tried: ${[...new Set(candidates.map((each) => each.layout))].join(", ")}; not there: ${missing}`;
   if (first?.source === "guest-installer") {
     return new GuestbootError(
       "SUPPORT_PACKAGE_MISSING",
@@ -343,7 +343,7 @@ function nothingThere(candidates: readonly Candidate[], address: string, missing
     );
   }
   return new GuestbootError("INVALID_SOURCE", `${address} has no installer of ${what} (${tried})`, {
-    hint: "check other-config:install-repository, debian-release and install-arch",
+    hint: "check the repository's address, the release and the architecture (of a VM: other-config:install-repository, debian-release, install-arch)",
     args: [address],
   });
 }

@@ -3,6 +3,7 @@
  * files are listed in lines `HASH SHA256 <hex>  <path>` (also `META`, `KEY`). Format: linuxrc's `linuxrc_repo.md`.
  */
 import { Budget } from "../base/budget.ts";
+import { checksumFrom } from "../base/checksum.ts";
 import { indexPath } from "./index-path.ts";
 import { linesOf } from "./ini.ts";
 
@@ -11,7 +12,7 @@ export interface SuseContent {
   readonly label: string | null;
   readonly version: string | null;
   readonly arches: readonly string[];
-  /** Every path listed, with its digest where it is a SHA-256 (`sha256:…`), else null. */
+  /** Every path listed, with its digest (`sha256:…`, `sha512:…`, `sha1:…`); null for MD5, which proves nothing. */
   readonly files: ReadonlyMap<string, string | null>;
 }
 
@@ -43,5 +44,5 @@ function addFile(files: Map<string, string | null>, value: string, key: string, 
   // META names files below the folder of descriptions and KEY those of the root; only HASH names boot files.
   const below = indexPath(path.trim(), index);
   if (key !== "HASH") return;
-  files.set(below, kind === "SHA256" && hex.length === 64 ? `sha256:${hex.toLowerCase()}` : null);
+  files.set(below, checksumFrom(kind, hex));
 }

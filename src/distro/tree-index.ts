@@ -24,7 +24,7 @@ export interface TreeFacts {
   /** Empty where it does not say. */
   readonly arches: readonly string[];
   readonly images: readonly TreeinfoImages[];
-  /** Files that it lists, each with its digest (`sha256:…`) or null; empty where it lists none. */
+  /** Files that it lists, each with its digest (`sha256:…`, `sha512:…`, `sha1:…`) or null; empty where it lists none. */
   readonly files: ReadonlyMap<string, string | null>;
   /** Folders below which an installer lies; null where it does not list them. */
   readonly installers: readonly string[] | null;

@@ -4,6 +4,7 @@
  * Format: https://productmd.readthedocs.io/en/latest/treeinfo-1.2.html, and its older form with a `[general]` section
  * only. The file carries no signature: its digests tell damage, not forgery.
  */
+import { checksumFrom } from "../base/checksum.ts";
 import { indexPath } from "./index-path.ts";
 import { readIni, type IniSections } from "./ini.ts";
 
@@ -21,7 +22,7 @@ export interface Treeinfo {
   readonly arch: string | null;
   /** Those that name both a kernel and an initrd. */
   readonly images: readonly TreeinfoImages[];
-  /** By path below the tree: `sha256:…`. */
+  /** By path below the tree: `sha256:…`, `sha512:…` or `sha1:…` (Fedora 10). */
   readonly digests: ReadonlyMap<string, string>;
 }
 
@@ -59,12 +60,13 @@ function imagesOf(sections: IniSections, index: string): TreeinfoImages[] {
   return images;
 }
 
-/** Weak ones (md5, sha1: Fedora 10) are left out: they prove nothing any more. */
+/** MD5 is left out: it proves nothing any more. */
 function digestsOf(sections: IniSections, index: string): Map<string, string> {
   const digests = new Map<string, string>();
   for (const [path, value] of sections.get("checksums") ?? []) {
-    const digest = /^sha256:([0-9a-f]{64})$/i.exec(value)?.[0].toLowerCase();
-    if (digest !== undefined) digests.set(indexPath(path, index), digest);
+    const [, algorithm = "", hex = ""] = /^(\w+):([0-9a-f]+)$/i.exec(value) ?? [];
+    const digest = checksumFrom(algorithm, hex);
+    if (digest !== null) digests.set(indexPath(path, index), digest);
   }
   return digests;
 }

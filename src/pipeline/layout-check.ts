@@ -3,6 +3,7 @@
  * installation would find them, and their first bytes (all of them, for a deep check) are looked at.
  */
 import * as fs from "node:fs";
+import { algorithmOf, parseChecksum } from "../base/checksum.ts";
 import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { silent } from "../base/progress.ts";
 import type { Catalog, Flavour } from "../distro/catalog.ts";
@@ -12,6 +13,7 @@ import type { KernelBytes } from "../kernel/payload.ts";
 import { serversWords } from "../kernel/what-else.ts";
 import type { FileFacts } from "../repository/repository.ts";
 import type { Store } from "../store/store.ts";
+import { checksumOfFile } from "../trust/file-checksum.ts";
 import type { Asked, CheckedTree } from "./checked-tree.ts";
 import { kernelFindings, ramdiskFindings, type Findings, type SeenFile } from "./layout-findings.ts";
 import { digestIn, listsFor } from "./listed-digests.ts";
@@ -167,9 +169,11 @@ async function lookAtFile(
   );
   if (stored === null) return gone(path);
   const listed = look.digests.get(path) ?? (await listedDigest(look, path));
+  const algorithm = algorithmOf(parseChecksum(listed ?? "") ?? "sha256:");
+  const found = algorithm === "sha256" ? stored.digest : await checksumOfFile(stored.path, algorithm);
   const isSmall = stored.size <= LARGEST_KERNEL;
   const bytes = { bytes: readStart(stored.path, isSmall ? stored.size : headSize), isWhole: isSmall };
-  return judge({ path, url: stored.url, size: stored.size, digest: { found: stored.digest, listed } }, bytes);
+  return judge({ path, url: stored.url, size: stored.size, digest: { found, listed } }, bytes);
 }
 
 async function listedDigest({ tree, asked, signal }: Look, path: string): Promise<string | null> {

@@ -23,6 +23,10 @@ const DEFAULTS = {
   cacheFolder: null,
   bootFolder: null,
   eliloaderOutput: null,
+  guestInstallerFolder: "/opt/xensource/packages/files/guest-installer",
+  repositories: [],
+  trust: [],
+  cache: { freshFor: 0, offline: false, maxSize: null },
   maxFileSize: 128 * 1024 * 1024,
   maxRamUsage: 256 * 1024 * 1024,
   warnings: [],
@@ -49,6 +53,7 @@ max-file-size-mb = 64
 max-ram-usage-mb=512
 `;
     expect(await read(`\ufeff${text}`)).toEqual({
+      ...DEFAULTS,
       stateFolder: "/srv/state",
       cacheFolder: "/srv/cache",
       bootFolder: "/srv/boot with blank",
@@ -116,5 +121,17 @@ max-ram-usage-mb=512
   it("say so when the file is a folder or far too large", async () => {
     await expect(readSettings({}, folder)).rejects.toThrow(`${folder} is not a regular file`);
     await expect(read("#".repeat(65_537))).rejects.toThrow("65537 bytes, at most 65536 are read");
+  });
+
+  it("say how long a cached copy is fresh, how large the cache may get, and whether anything is asked", async () => {
+    const text = "[cache]\nfresh-for = 1h\nmax-size = 20G\noffline = yes\n";
+    expect((await read(text)).cache).toEqual({ freshFor: 3600, offline: true, maxSize: 20 * 1024 ** 3 });
+    expect((await read(text, { GUESTBOOT_CACHE_FRESH_FOR: "0", GUESTBOOT_OFFLINE: "no" })).cache).toMatchObject({
+      freshFor: 0,
+      offline: false,
+    });
+    for (const wrong of ["fresh-for = soon", "max-size = -1", "offline = maybe"]) {
+      await expect(read(`[cache]\n${wrong}\n`)).rejects.toMatchObject({ code: "SETTINGS_INVALID" });
+    }
   });
 });
