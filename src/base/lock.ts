@@ -18,9 +18,14 @@ export interface LockOptions {
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 30;
-/** Milliseconds; the shares that are added at random keep waiting processes out of step. */
+/**
+ * Milliseconds; the shares that are added at random keep waiting processes out of step. Who has waited long is waiting
+ * for a download, maybe with many others: they look less often.
+ */
 const POLL_INTERVAL = 15;
 const POLL_SPREAD = 10;
+const LONG_WAIT = 1000;
+const LONG_POLL_FACTOR = 6;
 /**
  * The locks that are held. Without this a lock is reachable only through the work that it waits for, and where nothing
  * else holds on to that work, the garbage collector would close the lock under it.
@@ -62,10 +67,12 @@ function openLockFile(file: string): DatabaseSync {
 
 async function acquire(database: DatabaseSync, file: string, { timeoutSeconds, signal }: LockOptions): Promise<void> {
   const timeout = timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
-  const deadline = performance.now() + timeout * 1000;
+  const begun = performance.now();
   while (!tryLock(database, file)) {
-    if (performance.now() >= deadline) throw timedOut(file, timeout);
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL + Math.random() * POLL_SPREAD));
+    const waited = performance.now() - begun;
+    if (waited >= timeout * 1000) throw timedOut(file, timeout);
+    const factor = waited > LONG_WAIT ? LONG_POLL_FACTOR : 1;
+    await new Promise((resolve) => setTimeout(resolve, factor * (POLL_INTERVAL + Math.random() * POLL_SPREAD)));
     signal?.throwIfAborted();
   }
 }

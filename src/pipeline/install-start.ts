@@ -4,27 +4,34 @@
  * and no file stays.
  */
 import * as fs from "node:fs";
+import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
+import type { RepositorySettings } from "../base/repository-settings.ts";
+import type { TrustSettings } from "../base/trust-settings.ts";
 import { findFamily, type Catalog } from "../distro/catalog.ts";
 import { readInstallRequest, type InstallRequest } from "../distro/install-request.ts";
+import { wishesOfMirror } from "../distro/installer-arguments.ts";
 import { resolveTree, type Resolution, type TreeResolution } from "../distro/resolve.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { parseLocation } from "../repository/location.ts";
 import { openRepository } from "../repository/open.ts";
-import type { Repository } from "../repository/repository.ts";
-import { createBootFile, ownBootFiles } from "../store/boot-files.ts";
+import { createBootFile, ownBootFiles, type BootFiles } from "../store/boot-files.ts";
+import { markBootFiles, sweepBootFiles, type BootMark } from "../store/boot-marks.ts";
 import { handOut } from "../store/hand-out.ts";
+import { pruneStore, sweepStore } from "../store/prune.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { inverseOf, type RecordChange, type RecordStore, type VmRecord } from "../toolstack/vm-record.ts";
 import { copyOut } from "./copy-out.ts";
-import { obtain } from "./obtain.ts";
+import { openCachedTree } from "./cached-tree.ts";
+import { obtain, type Freshness } from "./obtain.ts";
 import { planRound, type DiskPlan, type InstallerPlan } from "./plan.ts";
-import { readRepositoryText } from "./read-text.ts";
 import { bootAfterInstallation } from "./second-round.ts";
-
-/** Where dom0 keeps installer kernels of distributions that have no Xen kernel of their own (RHEL 4). */
-const GUEST_INSTALLER_FOLDER = "/opt/xensource/packages/files/guest-installer";
+import { openTrustChain } from "./trust-chain.ts";
+import { vmTrust } from "./trust-wanted.ts";
+import { verifyFiles } from "./verify-files.ts";
+import { vmRepositoryOptions } from "./vm-repository.ts";
+import { withoutWebPages } from "./web-pages.ts";
 
 export interface InstallStart {
   readonly vm: string;
@@ -33,10 +40,20 @@ export interface InstallStart {
   readonly records: RecordStore;
   readonly catalog: Catalog;
   readonly cacheFolder: string;
+  /** When a copy in the cache needs no question to its server; each start asks when not given. */
+  readonly freshness?: Freshness | undefined;
+  /** Bytes that the cache may hold; null or not given: any number. */
+  readonly cacheSize?: number | null | undefined;
   readonly bootFolder: string;
   readonly progress: Progress;
   /** Where proxies are looked up. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What the host's settings say of single repositories. */
+  readonly repositories: readonly RepositorySettings[];
+  /** What the host's settings say of the proof that files need. */
+  readonly trust: readonly TrustSettings[];
+  /** Where dom0 keeps installer kernels of distributions that have no Xen kernel of their own (RHEL 4). */
+  readonly guestInstallerFolder: string;
   readonly signal?: AbortSignal | undefined;
   /** Come before the installer's arguments (eliloader's order). */
   readonly givenArguments: readonly ArgumentPiece[];
@@ -54,14 +71,18 @@ export async function startInstallation(start: InstallStart): Promise<void> {
     await startSecondRound(start, record, plan);
     return;
   }
-  const found = await fetchInstaller(start, request, plan);
+  sweepBootFiles(start.cacheFolder);
+  sweepStore(start.cacheFolder);
+  using placed = await placeInstaller(start, record, request, plan);
+  const { found, files } = placed;
   for (const warning of found.warnings) start.progress.warn(warning);
-
-  using files = ownBootFiles(start.bootFolder);
-  putInPlace(found, files.kernel, files.ramdisk);
   start.signal?.throwIfAborted();
   const hasRamdisk = found.ramdisks.length > 0;
-  await changeAndDeliver(start, record, plan.changes, {
+  const deliver = (answer: Answer) => {
+    placed.mark.told();
+    start.deliver(answer);
+  };
+  await changeAndDeliver({ ...start, deliver }, record, plan.changes, {
     kernel: files.kernel,
     ramdisk: hasRamdisk ? files.ramdisk : null,
     arguments: [...start.givenArguments, { text: found.arguments, escaped: false }, ...start.extraArguments],
@@ -69,9 +90,44 @@ export async function startInstallation(start: InstallStart): Promise<void> {
   files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
 }
 
+/** The installer's files in the boot folder; they are removed at the end unless they were kept. */
+interface PlacedInstaller extends Disposable {
+  readonly found: TreeResolution<StoredFile>;
+  readonly files: BootFiles;
+  readonly mark: BootMark;
+}
+
+/** What the cache loses between finding a file and handing it out is fetched once more. */
+async function placeInstaller(
+  start: InstallStart,
+  record: VmRecord,
+  request: InstallRequest,
+  plan: InstallerPlan,
+): Promise<PlacedInstaller> {
+  for (let tries = 1; ; tries += 1) {
+    const found = await fetchInstaller(start, record, request, plan);
+    using made = new DisposableStack();
+    const files = made.use(ownBootFiles(start.bootFolder));
+    const mark = made.use(markBootFiles(start.cacheFolder, [files.kernel, files.ramdisk]));
+    try {
+      putInPlace(found, files.kernel, files.ramdisk, start.cacheFolder);
+    } catch (error) {
+      if (tries === 1 && error instanceof GuestbootError && error.code === "STORE_DAMAGED") continue;
+      throw error;
+    }
+    const kept = made.move();
+    return { found, files, mark, [Symbol.dispose]: () => kept.dispose() };
+  }
+}
+
 async function startSecondRound(start: InstallStart, record: VmRecord, plan: DiskPlan): Promise<void> {
   using boot = await bootAfterInstallation(start, record, plan);
-  if (plan.detachUpdatesDisk) start.progress.warn("the installation's extra disk of updates is not needed any more");
+  if (plan.detachUpdatesDisk) {
+    start.progress.warn(
+      "take the installation's extra disk of updates away from the VM: its record does not tell which disk it is " +
+        "(other-config:install-updates-disk names its userdevice)",
+    );
+  }
   await changeAndDeliver(start, record, boot.changes, {
     kernel: boot.kernel,
     ramdisk: boot.ramdisk,
@@ -82,30 +138,69 @@ async function startSecondRound(start: InstallStart, record: VmRecord, plan: Dis
 
 async function fetchInstaller(
   start: InstallStart,
+  record: VmRecord,
   request: InstallRequest,
   plan: InstallerPlan,
 ): Promise<TreeResolution<StoredFile>> {
   const { progress, signal } = start;
-  const options = {
-    proxy: request.proxy ?? undefined,
-    environment: start.environment,
-    cdromDevice: start.disk,
-    progress,
-  };
-  await using repository = await openRepository(parseLocation(request.repository), options);
+  const options = { ...vmRepositoryOptions(record, request, start), cdromDevice: start.disk, progress };
+  const location = parseLocation(request.repository);
+  const trust = vmTrust(record, start.trust, location);
+  await using repository = withoutWebPages(await openRepository(location, options));
   const store = openStore(start.cacheFolder);
   progress.say(`installing ${request.family} from ${repository.address}`);
-  const from = (source: Repository, path: string) => obtain(path, { repository: source, store, progress, signal });
-  return await resolveTree(start.catalog, plan.request, {
-    address: repository.address,
-    readText: (path) => readRepositoryText(repository, path, signal),
-    async look(path, source) {
-      if (source === "repository") return from(repository, path);
-      if (!fs.existsSync(GUEST_INSTALLER_FOLDER)) return null;
-      await using folder = await openRepository(parseLocation(GUEST_INSTALLER_FOLDER), options);
-      return await from(folder, path);
-    },
-  });
+  const installer = wishesOfMirror(plan.request.installer, request.repository, repository);
+  const lookOnHost = async (path: string) => {
+    if (!fs.existsSync(start.guestInstallerFolder)) return null;
+    await using folder = await openRepository(parseLocation(start.guestInstallerFolder), options);
+    return await obtain(path, { repository: folder, store, progress, signal });
+  };
+  const resolveBy = async (freshness: Freshness) => {
+    const tree = openCachedTree({ repository, store, progress, signal, freshness });
+    const chain = openTrustChain((path) => tree.readText(path), trust, start.cacheFolder);
+    const since = new Date();
+    try {
+      const resolved = await resolveTree(
+        start.catalog,
+        { ...plan.request, installer },
+        {
+          address: repository.address,
+          remark: (path) => repository.remark(path),
+          readText: chain.readText,
+          look: (path, source) => (source === "repository" ? tree.look(path) : lookOnHost(path)),
+        },
+      );
+      const proved = await chain.prove(resolved);
+      const isOnHost = resolved.candidate.source === "guest-installer";
+      const again = (path: string) => (isOnHost ? lookOnHost(path) : tree.look(path));
+      const found = await verifyFiles(resolved, proved, { store, since, again });
+      for (const warning of proved.warnings) progress.warn(warning);
+      progress.say(`trust: ${proved.trust}${proved.by === null ? "" : ` (${proved.by})`}`);
+      tree.checkOneTime([found.kernel, ...found.ramdisks]);
+      if (tree.hasFetched && typeof start.cacheSize === "number") prune(start.cacheFolder, start.cacheSize, found);
+      return found;
+    } catch (error) {
+      // What the cache remembers may not be so any more: the mirror has the files by now, or in another place.
+      const isWorthAsking = tree.isFromMemory && !freshness.offline && freshness.freshFor > 0;
+      if (isWorthAsking && error instanceof GuestbootError && OF_ANOTHER_TIME.includes(error.code)) return null;
+      throw error;
+    }
+  };
+  // What another start has learnt since this process was started is news enough.
+  const since = Date.now() - process.uptime() * 1000;
+  const freshness = start.freshness ?? { freshFor: 0, offline: false, since };
+  const asked = { ...freshness, freshFor: 0, since: Date.now() };
+  const found = (await resolveBy(freshness)) ?? (await resolveBy(asked));
+  if (found === null) throw new TypeError("what was asked for just now is not remembered");
+  return found;
+}
+
+/** What indexes and files that were not asked about at one time may look like. */
+const OF_ANOTHER_TIME: readonly string[] = ["INVALID_SOURCE", "DIGEST_MISMATCH", "SIGNATURE_BAD"];
+
+function prune(cacheFolder: string, maxSize: number, { kernel, ramdisks }: Resolution<StoredFile>): void {
+  const spare = new Set([kernel, ...ramdisks].map((file) => file.digest));
+  pruneStore(cacheFolder, { maxSize, maxAge: null }, { spare });
 }
 
 /** The record first, then the answer; an answer that cannot be given takes the changes back. */
@@ -124,11 +219,11 @@ async function changeAndDeliver(
   }
 }
 
-function putInPlace(found: Resolution<StoredFile>, kernel: string, ramdisk: string): void {
-  handOut(found.kernel.path, kernel);
+function putInPlace(found: Resolution<StoredFile>, kernel: string, ramdisk: string, cacheFolder: string): void {
+  handOut(found.kernel.path, kernel, cacheFolder);
   const [first, ...more] = found.ramdisks;
   if (first === undefined) return;
-  if (more.length === 0) handOut(first.path, ramdisk);
+  if (more.length === 0) handOut(first.path, ramdisk, cacheFolder);
   else joinRamdisks(found.ramdisks, ramdisk);
 }
 

@@ -33,13 +33,21 @@ export function sha256(): Hasher {
 /** The digest of a file's bytes as they are now. @throws the system's errors */
 export function digestOfFile(path: string): Digest {
   const hash = sha256();
+  updateFromFile(hash, path, Number.MAX_SAFE_INTEGER);
+  return hash.digest();
+}
+
+/** Hashes the file's first `limit` bytes, or all where it has fewer. @throws the system's errors */
+export function updateFromFile(hash: Hasher, path: string, limit: number): void {
+  if (limit === 0) return;
   const fd = openSync(path, "r");
   try {
     const buffer = Buffer.allocUnsafe(1024 * 1024);
-    for (;;) {
-      const length = readSync(fd, buffer);
-      if (length === 0) return hash.digest();
+    for (let done = 0; done < limit;) {
+      const length = readSync(fd, buffer, 0, Math.min(buffer.length, limit - done), null);
+      if (length === 0) return;
       hash.update(buffer.subarray(0, length));
+      done += length;
     }
   } finally {
     closeSync(fd);

@@ -17,21 +17,29 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import { pinAndLink } from "./pins.ts";
 import { checkSpace, noSpace } from "./space.ts";
 
-export type HandedOutBy = "hard link" | "reflink" | "copy";
+export type HandedOutBy = "hard link" | "reflink" | "symbolic link" | "copy";
 
 const COPY_BUFFER_BYTES = 1024 * 1024;
 
 /**
  * Makes `target` a name for the bytes of `object`. A hard link shares the object's read-only mode; a reflink and a
  * copy are ours alone (mode 0600).
+ * @param store the store's folder, where `target` may be a symbolic link to a pin in it; null where it must be a file
+ *   of its own
  * @throws BOOT_DIRECTORY when `target` exists or its folder cannot be written; NO_SPACE; STORE_DAMAGED when the object
  *   is gone. There is no `target` then.
  */
-export function handOut(object: string, target: string): HandedOutBy {
+export function handOut(object: string, target: string, store: string | null = null): HandedOutBy {
   try {
-    return tryHardLink(object, target) ?? tryReflink(object, target) ?? copy(object, target);
+    return (
+      tryHardLink(object, target) ??
+      tryReflink(object, target) ??
+      trySymbolicLink(object, target, store) ??
+      copy(object, target)
+    );
   } catch (error) {
     throw explain(error, object, target);
   }
@@ -58,6 +66,10 @@ function tryReflink(object: string, target: string): HandedOutBy | null {
   }
   chmodSync(target, 0o600);
   return "reflink";
+}
+
+function trySymbolicLink(object: string, target: string, store: string | null): HandedOutBy | null {
+  return store !== null && pinAndLink(store, object, target) ? "symbolic link" : null;
 }
 
 function copy(object: string, target: string): HandedOutBy {

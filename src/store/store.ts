@@ -2,20 +2,35 @@
  * The cache: every file that was fetched, kept once under the digest of its bytes.
  *
  * `content/sha256/ab/cdef…` holds the bytes, `index/` says which key stands for which content, `tmp/` what is not
- * finished. A file gets its name in `content/` only when all of its bytes are on the disk, and is never overwritten;
- * so readers need no lock, and a process may be killed at any point. Whether an entry is still fresh is not decided
- * here, nor is who may fetch: several writers of one key do no harm, the last one's entry stays.
+ * finished, `partial/` what broke off, `locks/` who fetches. A file gets its name in `content/` only when all of its
+ * bytes are on the disk, and is never overwritten; so readers need no lock, and a process may be killed at any point.
+ * Several writers of one key do no harm, the last one's entry stays; who wants that the source is asked once only,
+ * takes the key's lock. Whether an entry is still fresh is not decided here.
  *
- * `find` looks at sizes only. Content that the disk has changed under us is noticed by those who compare digests, and
- * replaced by the next `write` of the same bytes. Not here: eviction.
+ * `find` looks at sizes and times, and at the bytes only where the file was changed since their digest was last
+ * compared; what a disk has changed silently is found by `verifyStore`. Not here: pruning, pins.
  */
-import { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { chmodSync, mkdirSync, renameSync, utimesSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
-import { type Digest, digestOf, digestOfFile, hexOf, sha256 } from "./digest.ts";
-import { formatEntry, type IndexEntry, readEntry } from "./index-entry.ts";
+import { contentFile, isSameMark, markOf, moveIntoPlace, namesIn } from "./content.ts";
+import { type Digest, digestOf, digestOfFile, hexOf } from "./digest.ts";
+import { formatEntry, readEntry, type AbsenceEntry, type FileEntry, type TrustLevel } from "./index-entry.ts";
+import { takeIn, type TakenIn } from "./intake.ts";
+import {
+  dropPartial,
+  findPartial,
+  isStrong,
+  keepPartial,
+  LEAST_PARTIAL,
+  notePartial,
+  sweepPartials,
+  type PartialTransfer,
+} from "./partial.ts";
 import { checkSpace, noSpace } from "./space.ts";
 import { makeTemporary, removeIfThere, sweepTemporaries } from "./temporary.ts";
+
+export type { TrustLevel } from "./index-entry.ts";
 
 /** What tells one version of a file from another at its source (RFC 9110, section 8.8). */
 export interface StoredValidators {
@@ -44,6 +59,24 @@ export interface StoredFile {
   readonly fetchedAt: Date;
   /** When they were last known as current. */
   readonly checkedAt: Date;
+  /** Which build of the distribution's installer the bytes belong to; null where nobody has said. */
+  readonly build: string | null;
+  readonly trust: TrustLevel;
+}
+
+export interface WriteOptions {
+  /** Is told of every piece that has come. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+  /** The body holds only what comes behind these bytes. */
+  readonly behind?: PartialTransfer | undefined;
+  readonly build?: string | null | undefined;
+}
+
+/** What is learnt of a stored file without new bytes. What is not given stays. */
+export interface Learnt {
+  readonly validators?: StoredValidators | undefined;
+  readonly build?: string | null | undefined;
+  readonly trust?: TrustLevel | undefined;
 }
 
 export interface Store {
@@ -51,24 +84,34 @@ export interface Store {
   readonly folder: string;
   /** What the key stands for, if all of it is there; else null, and a useless entry is dropped. */
   find(key: string): StoredFile | null;
+  /** When the source last said that it has no such file; null when it has not, or has one. */
+  absentSince(key: string): Date | null;
+  /** The source has said that it has no such file. A store that cannot be written does not remember it. */
+  noteAbsence(key: string, checkedAt: Date): void;
+  /** What an earlier `write` of the key has left behind that broke off; only for those who hold the key's lock. */
+  partial(key: string): PartialTransfer | null;
   /**
-   * Takes the bytes in and makes the key stand for them. `onBytes` is told of every piece that has been written.
-   * Nothing stays behind when it fails.
+   * Takes the bytes in and makes the key stand for them. When it fails, nothing stays behind but, where a later
+   * transfer may go on with it, a `partial`.
    * @throws NO_SPACE; TRANSFER_TRUNCATED, TRANSFER_FAILED when another number of bytes came than `facts` say;
    *   CACHE_UNWRITABLE when the folder cannot be written; and what `body` throws
    */
-  write(
-    key: string,
-    facts: SourceFacts,
-    body: AsyncIterable<Uint8Array>,
-    onBytes?: (count: number) => void,
-  ): Promise<StoredFile>;
+  write(key: string, facts: SourceFacts, body: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<StoredFile>;
   /**
-   * The source has said that the key's content is current. New validators replace the old ones where they are given.
+   * The source has said that the key's content is current.
    * null when the store does not have the key any more.
    * @throws NO_SPACE; CACHE_UNWRITABLE when the folder cannot be written
    */
-  touch(key: string, checkedAt: Date, validators?: StoredValidators): StoredFile | null;
+  touch(key: string, checkedAt: Date, learnt?: Learnt): StoredFile | null;
+  /** The key's file is about to be used: it will not be pruned for a while. */
+  use(key: string): void;
+  /** Forgets what the key stands for, and the bytes too where they are not what their name says. */
+  forget(key: string): void;
+  /**
+   * Does `work` while no other process works on the key. Where the store cannot be written, `work` is done anyway.
+   * @throws LOCK_TIMEOUT; the signal's reason; and what `work` throws
+   */
+  exclusively<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Everything that `find` would find, sorted by key. */
   list(): StoredFile[];
 }
@@ -78,8 +121,19 @@ export function openStore(folder: string): Store {
   return new FolderStore(resolve(folder));
 }
 
+/** Where the entry of a key is kept. Keys are URLs and worse; their digests are file names. */
+export function indexFile(storeFolder: string, key: string): string {
+  return join(storeFolder, "index", `${hexOf(digestOf(key))}.json`);
+}
+
 /** What a folder that cannot be used answers to those who write into it. */
 const WRITE_ERRORS = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "EIO", "ENOENT"];
+
+/** Seconds. A download is waited for as long as it takes; one that hangs ends by its own limits. */
+const LOCK_TIMEOUT = 24 * 3600;
+
+/** Bytes. */
+const SMALL = 1024 * 1024;
 
 class FolderStore implements Store {
   readonly folder: string;
@@ -89,108 +143,181 @@ class FolderStore implements Store {
   }
 
   find(key: string): StoredFile | null {
-    const file = this.#indexFile(key);
-    const found = this.#load(file);
+    const file = indexFile(this.folder, key);
+    const entry = readEntry(file);
+    if (entry?.kind === "absence" && entry.key === key) return null;
+    const found = entry?.kind === "file" ? this.#load(entry) : null;
     if (found?.key === key) return found;
     removeIfThere(file);
     return null;
+  }
+
+  absentSince(key: string): Date | null {
+    const entry = readEntry(indexFile(this.folder, key));
+    return entry?.kind === "absence" && entry.key === key ? entry.checkedAt : null;
+  }
+
+  noteAbsence(key: string, checkedAt: Date): void {
+    try {
+      this.#replaceEntry({ kind: "absence", key, checkedAt });
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
+  }
+
+  partial(key: string): PartialTransfer | null {
+    return findPartial(this.folder, key);
   }
 
   async write(
     key: string,
     facts: SourceFacts,
     body: AsyncIterable<Uint8Array>,
-    onBytes: (count: number) => void = () => undefined,
+    { onBytes = () => undefined, behind, build = null }: WriteOptions = {},
   ): Promise<StoredFile> {
     try {
-      const { digest, size } = await this.#takeIn(facts, body, onBytes);
+      const { digest, size } = await this.#takeIn(key, facts, body, onBytes, behind);
       const now = new Date();
       const { url, etag, lastModified } = facts;
-      return this.#writeEntry({ key, url, digest, size, etag, lastModified, fetchedAt: now, checkedAt: now });
+      const mark = markOf(contentFile(this.folder, digest), size);
+      const known = { key, url, digest, size, etag, lastModified, fetchedAt: now, checkedAt: now };
+      return this.#writeEntry({ kind: "file", ...known, build, trust: "none", mark });
     } catch (error) {
       throw this.#explain(error, facts);
     }
   }
 
-  touch(key: string, checkedAt: Date, validators?: StoredValidators): StoredFile | null {
-    const found = this.find(key);
-    if (found === null) return null;
-    const { url, digest, size, fetchedAt } = found;
-    const { etag, lastModified } = validators ?? found.validators;
+  touch(key: string, checkedAt: Date, learnt: Learnt = {}): StoredFile | null {
+    const entry = readEntry(indexFile(this.folder, key));
+    if (entry?.kind !== "file" || this.find(key) === null) return null;
+    const { etag, lastModified } = learnt.validators ?? entry;
+    const { build = entry.build, trust = entry.trust } = learnt;
     try {
-      return this.#writeEntry({ key, url, digest, size, etag, lastModified, fetchedAt, checkedAt });
+      const mark = markOf(contentFile(this.folder, entry.digest), entry.size);
+      return this.#writeEntry({ ...entry, etag, lastModified, build, trust, checkedAt, mark });
     } catch (error) {
-      throw this.#explain(error, { url, size });
+      throw this.#explain(error, entry);
+    }
+  }
+
+  use(key: string): void {
+    try {
+      const now = new Date();
+      utimesSync(indexFile(this.folder, key), now, now);
+    } catch {
+      // A store that cannot be written is not pruned either.
+    }
+  }
+
+  forget(key: string): void {
+    const file = indexFile(this.folder, key);
+    const entry = readEntry(file);
+    removeIfThere(file);
+    if (entry?.kind !== "file") return;
+    const path = contentFile(this.folder, entry.digest);
+    if (!holds(path, entry.digest)) removeIfThere(path);
+  }
+
+  async exclusively<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const { withLock } = await import("../base/lock.ts");
+    // Some keys share a lock, so that their number has a bound: lock files are never removed.
+    const file = join(this.folder, "locks", `${hexOf(digestOf(key)).slice(0, 3)}.lock`);
+    const started = { yet: false };
+    const held = async () => {
+      started.yet = true;
+      return work();
+    };
+    try {
+      return await withLock(file, held, { timeoutSeconds: LOCK_TIMEOUT, signal });
+    } catch (error) {
+      if (started.yet || !(error instanceof GuestbootError && error.code === "LOCK_UNUSABLE")) throw error;
+      return await work();
     }
   }
 
   list(): StoredFile[] {
     const folder = join(this.folder, "index");
     return namesIn(folder)
-      .map((name) => this.#load(join(folder, name)))
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => readEntry(join(folder, name)))
+      .map((entry) => (entry?.kind === "file" ? this.#load(entry) : null))
       .filter((found) => found !== null)
       .sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
   /** Writes the bytes into `content/`. */
   async #takeIn(
+    key: string,
     facts: SourceFacts,
     body: AsyncIterable<Uint8Array>,
     onBytes: (count: number) => void,
-  ): Promise<{ digest: Digest; size: number }> {
+    behind: PartialTransfer | undefined,
+  ): Promise<TakenIn> {
     const folder = join(this.folder, "tmp");
-    using temporary = makeTemporary(folder);
+    const isSmall = facts.size !== null && facts.size <= SMALL;
+    using temporary = makeTemporary(folder, { isSmall, begun: behind });
+    const begun = behind?.bytes ?? 0;
+    sweepPartials(this.folder);
     sweepTemporaries(folder);
-    if (facts.size !== null) checkSpace(this.folder, facts.size, facts.url);
-    const hash = sha256();
-    let size = 0;
-    for await (const bytes of body) {
-      temporary.write(bytes);
-      hash.update(bytes);
-      size += bytes.length;
-      onBytes(bytes.length);
+    if (facts.size !== null) checkSpace(this.folder, facts.size - begun, facts.url);
+    const { etag, size: expected } = facts;
+    const goesOn = isStrong(etag) && expected !== null && expected > LEAST_PARTIAL;
+    if (goesOn) notePartial(this.folder, key, { etag, size: expected }, basename(temporary.path));
+    try {
+      const taken = await takeIn(temporary, body, { begun, expected, onBytes });
+      if (expected !== null && taken.size !== expected) throw wrongSize(facts.url, expected, taken.size);
+      chmodSync(temporary.path, 0o444);
+      await temporary.sync();
+      const target = contentFile(this.folder, taken.digest);
+      if (moveIntoPlace(temporary.path, target, taken.digest, taken.size)) temporary.keep();
+      if (goesOn) dropPartial(this.folder, key);
+      return taken;
+    } catch (error) {
+      // On a disk that is full, what has come would only be in the way.
+      const isFull = isSystemError(error, "ENOSPC", "EDQUOT");
+      if (goesOn && isFull) dropPartial(this.folder, key);
+      else if (goesOn && keepPartial(this.folder, key, temporary.path)) temporary.keep();
+      throw error;
     }
-    if (facts.size !== null && size !== facts.size) throw wrongSize(facts.url, facts.size, size);
-    chmodSync(temporary.path, 0o444);
-    await temporary.sync();
-    const digest = hash.digest();
-    if (moveIntoPlace(temporary.path, this.#contentFile(digest), digest, size)) temporary.keep();
-    return { digest, size };
   }
 
-  /** Replaces the key's entry. */
-  #writeEntry(entry: IndexEntry): StoredFile {
-    const file = this.#indexFile(entry.key);
+  #writeEntry(entry: FileEntry): StoredFile {
+    this.#replaceEntry(entry);
+    return this.#storedFile(entry);
+  }
+
+  #replaceEntry(entry: FileEntry | AbsenceEntry): void {
+    const file = indexFile(this.folder, entry.key);
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     using temporary = makeTemporary(join(this.folder, "tmp"));
     temporary.write(Buffer.from(formatEntry(entry)));
     chmodSync(temporary.path, 0o644);
     renameSync(temporary.path, file);
     temporary.keep();
-    return this.#storedFile(entry);
   }
 
-  #load(indexFile: string): StoredFile | null {
-    const entry = readEntry(indexFile);
-    if (entry === null) return null;
+  /** The entry's file, once it is known to be what it was. Damaged content is thrown away. */
+  #load(entry: FileEntry): StoredFile | null {
     const stored = this.#storedFile(entry);
-    return hasSize(stored.path, entry.size) ? stored : null;
+    const mark = markOf(stored.path, entry.size);
+    if (mark === null) return null;
+    if (isSameMark(mark, entry.mark)) return stored;
+    if (!holds(stored.path, entry.digest)) {
+      removeIfThere(stored.path);
+      return null;
+    }
+    try {
+      this.#replaceEntry({ ...entry, mark });
+    } catch {
+      // A store that cannot be written is looked at anew each time.
+    }
+    return stored;
   }
 
-  #storedFile(entry: IndexEntry): StoredFile {
-    const { key, url, digest, size, etag, lastModified, fetchedAt, checkedAt } = entry;
-    const path = this.#contentFile(digest);
-    return { key, url, path, digest, size, validators: { etag, lastModified }, fetchedAt, checkedAt };
-  }
-
-  #contentFile(digest: Digest): string {
-    const hex = hexOf(digest);
-    return join(this.folder, "content", "sha256", hex.slice(0, 2), hex.slice(2));
-  }
-
-  /** Keys are URLs and worse; their digests are file names. */
-  #indexFile(key: string): string {
-    return join(this.folder, "index", `${hexOf(digestOf(key))}.json`);
+  #storedFile(entry: FileEntry): StoredFile {
+    const { key, url, digest, size, etag, lastModified, fetchedAt, checkedAt, build, trust } = entry;
+    const path = contentFile(this.folder, digest);
+    return { key, url, path, digest, size, validators: { etag, lastModified }, fetchedAt, checkedAt, build, trust };
   }
 
   /** An error of the system while writing, in words; any other as it is. */
@@ -205,38 +332,11 @@ class FolderStore implements Store {
   }
 }
 
-/**
- * Gives the finished file its name, unless that content is there already. True when the temporary name is gone.
- */
-function moveIntoPlace(temporary: string, target: string, digest: Digest, size: number): boolean {
-  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+function holds(path: string, digest: Digest): boolean {
   try {
-    linkSync(temporary, target);
+    return digestOfFile(path) === digest;
+  } catch {
     return false;
-  } catch (error) {
-    if (isSystemError(error, "EEXIST")) {
-      if (hasSize(target, size) && digestOfFile(target) === digest) return false;
-      // What is there has become something else than its name says: the one case of replacing.
-    } else if (!isSystemError(error, "EPERM", "ENOTSUP", "EMLINK", "ENOSYS")) {
-      throw error;
-    }
-  }
-  // Replacing, or a filesystem without hard links (vfat, some network shares).
-  renameSync(temporary, target);
-  return true;
-}
-
-function hasSize(path: string, size: number): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isFile() === true && found.size === size;
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => name.endsWith(".json"));
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
   }
 }
 

@@ -3,7 +3,18 @@
  * known as such and removed by the next one that writes.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { syncFile } from "../base/durable.ts";
@@ -21,12 +32,18 @@ export interface TemporaryFile extends Disposable {
   keep(): void;
 }
 
+export interface TemporaryOptions {
+  /** The bytes are small and each write waits for the disk, in place of a `sync` at the end. */
+  readonly isSmall?: boolean;
+  /** A file that another process had begun, which becomes ours; and how many of its bytes are to stay. */
+  readonly begun?: { readonly path: string; readonly bytes: number } | undefined;
+}
+
 /** A new file of our own in `folder`, which is made when missing. It is removed at the end unless it was kept. */
-export function makeTemporary(folder: string): TemporaryFile {
+export function makeTemporary(folder: string, { isSmall = false, begun }: TemporaryOptions = {}): TemporaryFile {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const name = [encodeURIComponent(hostname()), process.pid, randomBytes(8).toString("hex")].join("~");
-  const path = join(folder, name);
-  const fd = openSync(path, "wx", 0o600);
+  const path = join(folder, temporaryName());
+  const fd = begun === undefined ? create(path, isSmall) : takeOver(begun, path);
   let kept = false;
   return {
     path,
@@ -35,7 +52,7 @@ export function makeTemporary(folder: string): TemporaryFile {
       // A disk that is nearly full takes a part first and fails at the next call only.
       for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     },
-    sync: () => syncFile(path),
+    sync: () => (isSmall ? Promise.resolve() : syncFile(path)),
     keep() {
       kept = true;
     },
@@ -46,17 +63,38 @@ export function makeTemporary(folder: string): TemporaryFile {
   };
 }
 
+/** A new name that says who we are. */
+export function temporaryName(): string {
+  return [encodeURIComponent(hostname()), process.pid, randomBytes(8).toString("hex")].join("~");
+}
+
+function create(path: string, isSmall: boolean): number {
+  const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC } = constants;
+  return openSync(path, O_WRONLY | O_CREAT | O_EXCL | (isSmall ? O_SYNC : 0), 0o600);
+}
+
+function takeOver({ path: from, bytes }: { path: string; bytes: number }, path: string): number {
+  renameSync(from, path);
+  const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+  ftruncateSync(fd, bytes);
+  return fd;
+}
+
 /** Removes what dead processes have left in `folder`. */
 export function sweepTemporaries(folder: string): void {
-  const host = encodeURIComponent(hostname());
   for (const name of readdirSync(folder)) {
-    const [owner, pid] = name.split("~");
     const path = join(folder, name);
-    if ((owner === host && !isAlive(Number(pid))) || isOlderThan(path, STALE_AFTER)) removeIfThere(path);
+    if (isLeft(name) || isOlderThan(path, STALE_AFTER)) removeIfThere(path);
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Was the temporary file of that name made by a process of this host that has ended? */
+export function isLeft(name: string): boolean {
+  const [owner, pid] = name.split("~");
+  return owner === encodeURIComponent(hostname()) && !isAlive(Number(pid));
+}
+
+export function isAlive(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);

@@ -90,7 +90,7 @@ describe("a file that is written", () => {
 
   it("tells how many bytes have come", async () => {
     const counts: number[] = [];
-    await store.write("key", FACTS, pieces("abc", "de"), (count) => counts.push(count));
+    await store.write("key", FACTS, pieces("abc", "de"), { onBytes: (count) => counts.push(count) });
     expect(counts).toEqual([3, 2]);
   });
 
@@ -195,7 +195,7 @@ describe("a file that its source calls current", () => {
   it("gets new validators where the source has some", async () => {
     await store.write("key", FACTS, pieces("abc"));
     const validators = { etag: '"2"', lastModified: "Sat, 10 Jun 2023 11:12:13 GMT" };
-    store.touch("key", new Date(), validators);
+    store.touch("key", new Date(), { validators });
     expect(store.find("key")?.validators).toEqual(validators);
   });
 });

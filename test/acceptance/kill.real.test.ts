@@ -1,0 +1,91 @@
+/**
+ * Starts that are killed at three hundred random moments, several at once: the cache stays good, each record is the one
+ * before or the one after, nothing stays for longer than the next start, and that one succeeds.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeDebianMirror } from "../../fixtures/debian-installer.ts";
+import { makeInstallerLookalike } from "../../fixtures/installer-lookalike.ts";
+import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
+import { verifyStore } from "../../src/store/verify.ts";
+import { environment, programPath, start, temporaryFolder } from "../program.ts";
+import { installRecord, readRecord, VM, writeRecord } from "./vm-records.ts";
+
+const ROUNDS = 60;
+const AT_ONCE = 5;
+const folder = temporaryFolder();
+const at = (name: string) => path.join(folder.path, name);
+const set = { GUESTBOOT_STATE_DIR: at("state"), GUESTBOOT_CACHE_DIR: at("cache"), GUESTBOOT_BOOT_DIR: at("boot") };
+let mirror: Nginx;
+
+beforeAll(async () => {
+  const files = makeInstallerLookalike(at("files"));
+  // Large enough for a transfer that can be met, and continued.
+  fs.appendFileSync(files.initrd, Buffer.alloc(4 * 1024 * 1024, "padding of an initrd "));
+  makeDebianMirror(at("mirror"), files);
+  mirror = await startNginx({ root: at("mirror"), extra: "limit_rate 20m;" });
+});
+afterAll(async () => {
+  await mirror[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const names = (name: string) => (fs.existsSync(at(name)) ? fs.readdirSync(at(name)) : []);
+
+describe("starts that are killed", () => {
+  it(`at ${ROUNDS * AT_ONCE} random moments leave nothing wrong`, async () => {
+    const vms = Array.from({ length: AT_ONCE }, (_, index) => VM.replace(/^0a/, `e${index}`));
+    const before = (vm: string) => ({ ...installRecord(mirror.url), uuid: vm, name_label: vm });
+    let killed = 0;
+    let longest = 500;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      // Every third round is one with a warm cache.
+      if (round % 3 !== 0) fs.rmSync(at("cache"), { recursive: true, force: true });
+      fs.rmSync(at("boot"), { recursive: true, force: true });
+      for (const vm of vms) writeRecord(at("state"), before(vm), vm);
+      await Promise.all(
+        vms.map(async (vm) => {
+          const child = spawn(programPath("eliloader"), ["-q", "--vm", vm, "/dev/null"], {
+            env: environment(set),
+            stdio: "ignore",
+          });
+          const ended = once(child, "exit");
+          await Promise.race([ended, wait(Math.random() * longest)]);
+          if (child.kill("SIGKILL")) killed += 1;
+          await ended;
+        }),
+      );
+      expect(verifyStore(at("cache")).bad).toEqual([]);
+      for (const vm of vms) {
+        const record = readRecord(at("state"), vm);
+        if (record.PV_bootloader === "eliloader") expect(record).toEqual(before(vm));
+        else expect(record).toMatchObject({ PV_bootloader: "pygrub", other_config: { "debian-release": "bookworm" } });
+      }
+      const after = vms.filter((vm) => readRecord(at("state"), vm).PV_bootloader === "pygrub").length;
+      await expect.poll(() => names("boot").length, { timeout: 10_000 }).toBeLessThanOrEqual(2 * after);
+      // What was answered for is the toolstack's; the rest goes by itself, or with the next start.
+      fs.rmSync(at("boot"), { recursive: true, force: true });
+      const next = vms[round % AT_ONCE] ?? VM;
+      writeRecord(at("state"), before(next), next);
+      const begun = performance.now();
+      const ended = await start(programPath("eliloader"), ["-q", "--vm", next, "/dev/null"], set);
+      expect(ended).toMatchObject({ status: 0, stderr: "" });
+      longest = Math.max(300, 2 * (performance.now() - begun));
+      expect(names("cache/tmp")).toEqual([]);
+      expect(names("cache/partial")).toEqual([]);
+      expect(names("cache/boots")).toEqual([]);
+      // A record that was being written goes with that VM's next start.
+      expect(
+        names("state/vms")
+          .filter((name) => name.includes(next))
+          .sort(),
+      ).toEqual([`.${next}.lock`, `${next}.json`]);
+      expect(names("boot")).toHaveLength(2);
+    }
+    expect(killed).toBeGreaterThan((ROUNDS * AT_ONCE) / 2);
+  }, 540_000);
+});
