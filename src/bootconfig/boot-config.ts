@@ -22,12 +22,22 @@ export interface FileReference {
   readonly section?: { readonly offset: number; readonly length: number } | undefined;
 }
 
+/** One step on the way to an entry: what it is in the menu that it stands in. */
+export interface MenuStep {
+  /** Counted from 0 over everything that stands in that menu, submenus too. */
+  readonly position: number;
+  readonly title: string;
+  readonly id: string | null;
+}
+
 export interface BootEntry {
   readonly title: string;
   /** The entry's own identifier, where the syntax has one. */
   readonly id: string | null;
   /** The titles of the submenus around it, outermost first; default: none. */
   readonly submenu?: readonly string[] | undefined;
+  /** The submenus around it, outermost first, and itself, where the syntax has submenus. */
+  readonly location?: readonly MenuStep[] | undefined;
   readonly kernel: FileReference;
   readonly ramdisks: readonly FileReference[];
   /** The kernel command line. */
@@ -63,6 +73,8 @@ export interface BootConfig {
   readonly menuTitle?: string | null | undefined;
   /** Not empty: editing needs one of them. */
   readonly passwords?: readonly MenuPassword[] | undefined;
+  /** Which files were read and what decided about the default, a sentence each; for those who ask. */
+  readonly explanation?: readonly string[] | undefined;
   /** What an admin should know about how the config was read. */
   readonly notes: readonly string[];
 }

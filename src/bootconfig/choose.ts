@@ -3,10 +3,12 @@
  *
  * As upstream pygrub: a number first (signs, leading zeros and blanks as Python's `int` takes them, up to nine
  * digits), counted over all titles of the config, bootable or not; else the first entry of exactly that title; else
- * the default, where upstream says nothing and we warn.
+ * the default, where upstream says nothing and we warn. Beyond upstream: an entry's id, and a path through submenus as
+ * GRUB 2 writes it, `1>2` or `Advanced options>Linux 6.1`, each part a number, a title or an id.
  */
 import { GuestbootError } from "../base/errors.ts";
 import type { BootConfig, BootEntry } from "./boot-config.ts";
+import { isNamed, splitPath } from "./menu-path.ts";
 import { quote } from "../base/printable.ts";
 
 export interface ChosenEntry {
@@ -39,5 +41,19 @@ function indexOf(config: NumberableConfig, wanted: string): number {
     const number = Number(wanted);
     return config.numbers === undefined ? number : config.numbers.indexOf(number);
   }
-  return config.entries.findIndex((entry) => entry.title === wanted);
+  const titled = config.entries.findIndex((entry) => entry.title === wanted);
+  if (titled >= 0) return titled;
+  const identified = config.entries.findIndex((entry) => entry.id !== null && entry.id === wanted);
+  return identified >= 0 ? identified : indexOfPath(config.entries, splitPath(wanted));
+}
+
+/** The entry at the end of a path; where the path ends at a submenu, the first one in it. */
+function indexOfPath(entries: readonly BootEntry[], parts: readonly string[]): number {
+  if (parts.length < 2) return -1;
+  return entries.findIndex(({ location = [] }) =>
+    parts.every((part, depth) => {
+      const step = location[depth];
+      return step !== undefined && isNamed(step, part);
+    }),
+  );
 }

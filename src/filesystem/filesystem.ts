@@ -14,6 +14,8 @@ export interface FilesystemNode {
   readonly kind: NodeKind;
   /** Bytes. */
   readonly size: number;
+  /** When its content was last changed, in seconds since 1970, where the reader knows. */
+  readonly mtime?: number | undefined;
 }
 
 export interface DirectoryEntry {
@@ -26,6 +28,8 @@ export interface FilesystemDriver {
   readonly type: string;
   readonly uuid: string | null;
   readonly label: string | null;
+  /** The features that it is made with, by the names of its own tools, where its reader tells them. */
+  readonly features?: readonly string[] | undefined;
   /** What an admin should know about what is read here. */
   readonly notes: readonly string[];
   readonly root: FilesystemNode;
@@ -42,6 +46,7 @@ export interface GuestFilesystem {
   readonly type: string;
   readonly uuid: string | null;
   readonly label: string | null;
+  readonly features?: readonly string[] | undefined;
   readonly notes: readonly string[];
   /** The node at `path`, or null when there is none. @throws LINK_LOOP and the driver's errors */
   find(path: string): FilesystemNode | null;

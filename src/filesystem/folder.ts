@@ -19,7 +19,7 @@ export function openFolder(folder: string): GuestFilesystem {
     const stats = reading(file, () => statsOf(file));
     if (stats === null) return null;
     paths.push(file);
-    return { id: paths.length - 1, kind: kindOf(stats), size: stats.size };
+    return { id: paths.length - 1, kind: kindOf(stats), size: stats.size, mtime: Math.floor(stats.mtimeMs / 1000) };
   };
   // Resolved as the host does: the folder itself may be named through a link.
   const root = nodeAt(

@@ -22,6 +22,7 @@ export function guestFilesystem(driver: FilesystemDriver): GuestFilesystem {
     type: driver.type,
     uuid: driver.uuid,
     label: driver.label,
+    features: driver.features,
     notes: driver.notes,
     find(path) {
       const walked = walk(driver, path);

@@ -2,23 +2,19 @@
  * What a disk boots: its volumes are asked in order (the active partition first), and the first whose boot config
  * yields a kernel that is really there wins. Why each of the others was passed over is remembered for the error.
  */
-import type { ByteSource } from "../base/byte-source.ts";
+import { sliceSource, type ByteSource } from "../base/byte-source.ts";
+import { quote } from "../base/printable.ts";
 import { asGuestbootError, GuestbootError, type ErrorCode } from "../base/errors.ts";
 import type { BootEntry, FileReference } from "../bootconfig/boot-config.ts";
 import { chooseEntry } from "../bootconfig/choose.ts";
-import { locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
+import type { GuestVolume } from "../bootconfig/guest-volume.ts";
+import { EFI_PLACES, locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
 import type { RefusedVolume, Volume, VolumeTable } from "../disk/volumes.ts";
 import { openFilesystem } from "../filesystem/detect.ts";
 import type { GuestFilesystem } from "../filesystem/filesystem.ts";
 
 /** A place where a boot config may be: a volume of a disk, or a folder that stands for one. */
-export interface BootPlace {
-  readonly name: string;
-  /** Counted from 1; null when it is not a partition. */
-  readonly number: number | null;
-  /** @throws NO_FILESYSTEM and what reading it throws */
-  filesystem(): GuestFilesystem;
-}
+export type BootPlace = GuestVolume;
 
 /** A boot config that was found, and where. */
 export interface FoundConfig extends LocatedConfig {
@@ -47,14 +43,18 @@ function placeOf(volume: Volume): BootPlace {
   return {
     name: volume.name,
     number: volume.number,
+    table: volume.table,
+    partitionUuid: volume.partitionUuid,
     filesystem: () => (opened ??= openFilesystem(volume.source)),
   };
 }
 
-function refusedPlace({ name, number, why }: RefusedVolume): BootPlace {
+function refusedPlace({ name, number, table, partitionUuid, why }: RefusedVolume): BootPlace {
   return {
     name,
     number,
+    table,
+    partitionUuid,
     filesystem() {
       throw new GuestbootError("FEATURE_UNSUPPORTED", why);
     },
@@ -63,7 +63,7 @@ function refusedPlace({ name, number, why }: RefusedVolume): BootPlace {
 
 /** A folder (see `openFolder`) as the only place. */
 export function folderPlace(filesystem: GuestFilesystem): BootPlace {
-  return { name: "folder", number: null, filesystem: () => filesystem };
+  return { name: "folder", number: null, partitionUuid: null, filesystem: () => filesystem };
 }
 
 /** What is searched, and how it is named to the admin. */
@@ -81,7 +81,7 @@ export interface BootSearch {
  * @throws NO_FILESYSTEM, NO_BOOT_CONFIG, NO_BOOT_ENTRY saying of each place why it was passed over
  */
 export function findConfig(search: BootSearch): FoundConfig {
-  return firstOf(search, configAt);
+  return withConfig(search, (found) => found);
 }
 
 /**
@@ -90,12 +90,15 @@ export function findConfig(search: BootSearch): FoundConfig {
  * @throws NO_FILESYSTEM, NO_BOOT_CONFIG, NO_BOOT_ENTRY, FILE_MISSING saying of each place why it was passed over
  */
 export function findBoot(search: BootSearch, wanted: string | null): FoundBoot {
-  return firstOf(search, (place) => {
-    const found = configAt(place);
+  return withConfig(search, (found) => {
     const choice = chooseEntry(found.config, wanted);
-    const files = openEntry(found, choice.entry, search.places);
-    const warnings = [...found.config.notes, ...(choice.warning === null ? [] : [choice.warning]), ...files.warnings];
-    return { ...found, entry: choice.entry, kernel: files.kernel, ramdisks: files.ramdisks, warnings };
+    const warnings = [...found.config.notes, ...(choice.warning === null ? [] : [choice.warning])];
+    const opened = openFirst(
+      found,
+      [choice.index, ...(choice.index === found.config.default ? fallbackOf(found) : [])],
+      search.places,
+    );
+    return { ...found, ...opened, warnings: [...warnings, ...opened.warnings] };
   });
 }
 
@@ -114,9 +117,49 @@ export function findFiles(
   });
 }
 
-function configAt(place: BootPlace): FoundConfig {
-  const filesystem = place.filesystem();
-  return { place, filesystem, ...locateBootConfig(filesystem) };
+/**
+ * The first volume whose config serves. Where none has one, what boot loaders leave on an EFI partition is tried: it
+ * leads to a config in an unusual place.
+ */
+function withConfig<T>(search: BootSearch, use: (found: FoundConfig) => T): T {
+  const at =
+    (candidates?: typeof EFI_PLACES) =>
+    (place: BootPlace): T => {
+      const located = locateBootConfig({ own: place, volumes: search.places }, candidates);
+      return use({ place, filesystem: place.filesystem(), ...located });
+    };
+  try {
+    return firstOf(search, at());
+  } catch (failure) {
+    try {
+      return firstOf(search, at(EFI_PLACES));
+    } catch {
+      throw failure;
+    }
+  }
+}
+
+const fallbackOf = ({ config }: FoundConfig): readonly number[] => config.fallback ?? [];
+
+type OpenedBoot = Pick<FoundBoot, "entry" | "kernel" | "ramdisks" | "warnings">;
+
+/** The first of the entries whose files are there: as GRUB, which goes on to its fallbacks. */
+function openFirst(found: FoundConfig, indices: readonly number[], places: readonly BootPlace[]): OpenedBoot {
+  const warnings: string[] = [];
+  let failure: GuestbootError | null = null;
+  for (const index of indices) {
+    const entry = found.config.entries[index];
+    if (entry === undefined) continue;
+    try {
+      const files = openEntry(found, entry, places);
+      return { entry, kernel: files.kernel, ramdisks: files.ramdisks, warnings: [...warnings, ...files.warnings] };
+    } catch (error) {
+      if (!(error instanceof GuestbootError)) throw error;
+      failure ??= error;
+      warnings.push(`${quote(entry.title)} does not boot, its fallback is tried: ${error.message}`);
+    }
+  }
+  throw failure ?? new GuestbootError("NO_BOOT_ENTRY", "the boot config has no entry");
 }
 
 /** How far a place came before it was passed over; the farthest one's code is the whole search's. */
@@ -175,7 +218,9 @@ function openEntry(found: FoundConfig, entry: BootEntry, places: readonly BootPl
   const open = (file: FileReference): ByteSource => {
     const { filesystem, warning } = volumeOf(file, found, places);
     if (warning !== null) warnings.push(warning);
-    return filesystem.open(file.path);
+    const content = filesystem.open(file.path);
+    const { section } = file;
+    return section === undefined ? content : sliceSource(content, section.offset, section.length, file.path);
   };
   return { kernel: open(entry.kernel), ramdisks: entry.ramdisks.map(open), warnings };
 }
@@ -190,7 +235,8 @@ function volumeOf(
   places: readonly BootPlace[],
 ): { readonly filesystem: GuestFilesystem; readonly warning: string | null } {
   const own = { filesystem: found.filesystem, warning: null };
-  const { device } = file;
+  const { device, volume } = file;
+  if (volume !== undefined) return { filesystem: volume.filesystem(), warning: null };
   if (device === null || found.place.number === null) return own;
   if (device.partition === found.place.number && device.disk === 0) return own;
   const named = places.find((place) => device.disk === 0 && place.number === device.partition);
@@ -202,6 +248,8 @@ function volumeOf(
       // What is wrong with that volume matters only if the file is not beside the config either, and is said then.
     }
   }
-  const name = `(hd${device.disk}${device.partition === null ? "" : `,${device.partition - 1}`})`;
+  // GRUB legacy counts partitions from 0.
+  const counted = device.partition === null ? null : device.partition - (found.config.syntax === "grub-legacy" ? 1 : 0);
+  const name = `(hd${device.disk}${counted === null ? "" : `,${counted}`})`;
   return { ...own, warning: `${file.path} is not to be had on ${name}: taken from ${found.place.name}` };
 }

@@ -25,6 +25,7 @@ function disk(...partitions: (Files | null)[]): BootSearch {
     return {
       name: `partition ${index + 1}`,
       number: index + 1,
+      partitionUuid: null,
       filesystem() {
         if (files === null) throw new GuestbootError("NO_FILESYSTEM", "empty");
         return openFolder(folder);
@@ -121,6 +122,63 @@ describe("a config that names a partition", () => {
     );
     const [ramdisk] = findBoot(search, null).ramdisks;
     expect(Buffer.from(ramdisk?.read(0, ramdisk.size) ?? []).toString()).toBe("ramdisk");
+  });
+});
+
+describe("a grub.cfg", () => {
+  const entry = (kernel: string) => `menuentry '${kernel}' --id ${kernel} {\n linux /${kernel}\n initrd /r\n}\n`;
+
+  it("boots its fallback, with a warning, where the default's kernel is missing", () => {
+    const search = disk({
+      "boot/grub/grub.cfg": `set fallback="9 c"\n${entry("a")}${entry("b")}${entry("c")}`,
+      b: "b",
+      c: "c",
+      r: "",
+    });
+    expect(kernelOf(search)).toBe("c");
+    expect(findBoot(search, null).warnings.join()).toMatch(/"a" does not boot, its fallback is tried: .*\/a/);
+  });
+
+  it("does not boot a fallback in place of what was asked for", () => {
+    const search = disk({
+      "boot/grub/grub.cfg": `set default=1\nset fallback=1\n${entry("a")}${entry("b")}`,
+      b: "b",
+      r: "",
+    });
+    expect(failureOf(() => findBoot(search, "a")).code).toBe("FILE_MISSING");
+  });
+
+  it("gives way to the next partition's where neither default nor fallback is there", () => {
+    const search = disk({ "boot/grub/grub.cfg": entry("a") }, { "boot/grub/grub.cfg": entry("b"), b: "second", r: "" });
+    expect(kernelOf(search)).toBe("second");
+  });
+
+  it("gets kernel and ramdisk from the partition that it looked for", () => {
+    const config = "search --file --set=root /marker\nmenuentry x {\n linux /k\n initrd /r ($root)/r2\n}\n";
+    const search = disk({ "boot/grub/grub.cfg": config }, { marker: "", k: "there", r: "1", r2: "2" });
+    expect(kernelOf(search)).toBe("there");
+    expect(findBoot(search, null).ramdisks).toHaveLength(2);
+  });
+
+  it("gets a file from beside itself, with a warning, where another disk is named", () => {
+    const search = disk({ "boot/grub/grub.cfg": "menuentry x {\n linux (hd1,gpt2)/k\n}\n", k: "here" });
+    expect(kernelOf(search)).toBe("here");
+    expect(findBoot(search, null).warnings.join()).toMatch(/\(hd1,2\).*partition 1/);
+  });
+
+  it("on an EFI partition is read where no volume has one in a usual place", () => {
+    const stub = "search.file /marker root\nset prefix=($root)'/odd'\nconfigfile $prefix/grub.cfg\n";
+    const search = disk({ "EFI/debian/grub.cfg": stub }, { marker: "", "odd/grub.cfg": entry("k"), k: "there", r: "" });
+    expect(kernelOf(search)).toBe("there");
+    expect(findConfig(search).path).toBe("/EFI/debian/grub.cfg");
+  });
+
+  it("in a usual place wins over one on the EFI partition", () => {
+    const search = disk(
+      { "EFI/debian/grub.cfg": entry("k"), k: "efi", r: "" },
+      { "grub/grub.cfg": entry("k"), k: "boot", r: "" },
+    );
+    expect(kernelOf(search)).toBe("boot");
   });
 });
 

@@ -1,13 +1,13 @@
 /**
- * CRC-32C (Castagnoli), with which version 5 guards every block of metadata: initial value and final inversion are all
- * ones, the polynomial is reflected (RFC 3720, appendix B.4).
+ * CRC-32C, with which version 5 guards every block of metadata: initial value and final inversion are all ones.
  */
+import { updateCrc32c } from "../crc32c.ts";
 
 /** CRC of a block whose own checksum field, four bytes at `field`, counts as zeros. */
 export function checksumOf(bytes: Uint8Array, field: number): number {
-  const before = update(0xffffffff, bytes, 0, field);
-  const across = update(before, ZEROS, 0, ZEROS.length);
-  return ~update(across, bytes, field + ZEROS.length, bytes.length) >>> 0;
+  const before = updateCrc32c(0xffffffff, bytes, 0, field);
+  const across = updateCrc32c(before, ZEROS);
+  return ~updateCrc32c(across, bytes, field + ZEROS.length) >>> 0;
 }
 
 /** Does the block hold its own checksum? It is stored little-endian, unlike all else in XFS. */
@@ -17,45 +17,3 @@ export function isIntact(bytes: Uint8Array, field: number): boolean {
 }
 
 const ZEROS = new Uint8Array(4);
-const POLYNOMIAL = 0x82f63b78;
-/** Eight bytes a step: a folder of 100,000 entries is megabytes of blocks. */
-const SLICES = 8;
-
-/** Row `n` is the effect of a byte that is `n` bytes away from the end of a step. Made at the first use. */
-let table: Uint32Array | null = null;
-
-function update(start: number, bytes: Uint8Array, from: number, to: number): number {
-  const rows = (table ??= makeTable());
-  const row = (slice: number, byte: number) => rows[slice * 256 + byte] ?? 0;
-  const byteAt = (at: number) => bytes[at] ?? 0;
-  let crc = start;
-  let at = from;
-  for (; at + SLICES <= to; at += SLICES) {
-    crc ^= byteAt(at) | (byteAt(at + 1) << 8) | (byteAt(at + 2) << 16) | (byteAt(at + 3) << 24);
-    crc =
-      row(7, crc & 0xff) ^
-      row(6, (crc >>> 8) & 0xff) ^
-      row(5, (crc >>> 16) & 0xff) ^
-      row(4, crc >>> 24) ^
-      row(3, byteAt(at + 4)) ^
-      row(2, byteAt(at + 5)) ^
-      row(1, byteAt(at + 6)) ^
-      row(0, byteAt(at + 7));
-  }
-  for (; at < to; at++) crc = (crc >>> 8) ^ row(0, (crc ^ byteAt(at)) & 0xff);
-  return crc;
-}
-
-function makeTable(): Uint32Array {
-  const rows = new Uint32Array(SLICES * 256);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    rows[byte] = crc;
-  }
-  for (let index = 256; index < rows.length; index++) {
-    const nearer = rows[index - 256] ?? 0;
-    rows[index] = (nearer >>> 8) ^ (rows[nearer & 0xff] ?? 0);
-  }
-  return rows;
-}

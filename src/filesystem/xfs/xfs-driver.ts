@@ -12,6 +12,7 @@ import type { FilesystemDriver, FilesystemNode } from "../filesystem.ts";
 import { contentOf } from "./content.ts";
 import { damaged } from "./damage.ts";
 import { findInDirectory, readDirectory } from "./directory.ts";
+import { featureNames } from "./features.ts";
 import { readInode } from "./inode.ts";
 import { Layout } from "./layout.ts";
 import { readLogState } from "./log.ts";
@@ -32,6 +33,7 @@ export function openXfs(source: ByteSource): FilesystemDriver {
     type: "xfs",
     uuid: superblock.uuid,
     label: superblock.label,
+    features: featureNames(superblock.features),
     notes: notesOf(layout),
     root,
     lookup(directory, name) {

@@ -1,0 +1,90 @@
+/**
+ * Commands that load what an entry boots: kernels, ramdisks, hypervisors with their modules, other boot loaders.
+ * https://www.gnu.org/software/grub/manual/grub/grub.html#linux, #initrd, #multiboot, #module, #chainloader
+ *
+ * Nothing is read here: whether the files are there shows when they are opened.
+ */
+import { failed, FAILURE, shown, type Call, type Command, type Loaded } from "../machine.ts";
+import type { FileReference } from "../../boot-config.ts";
+
+/** `linux FILE [ARGUMENT…]`, under all its names. */
+export const linux: Command = (call) =>
+  load(call, (loaded, [name, ...rest]) => {
+    if (name === undefined) return "names no kernel";
+    Object.assign(loaded, empty());
+    loaded.kernel = { file: reference(call, name), arguments: commandLine(rest) };
+    return null;
+  });
+
+/** `initrd FILE…`: in place of those that an earlier one has loaded. */
+export const initrd: Command = (call) =>
+  load(call, (loaded, words) => {
+    const files = words.filter((word) => !word.startsWith("-"));
+    if (files.length === 0) return "names no file";
+    // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
+    const wrapped = files.filter((word) => word.startsWith("newc:"));
+    for (const word of wrapped) call.machine.run.notes.add(`${call.name}: ${shown(word)} is passed over`);
+    loaded.ramdisks = files.filter((word) => !wrapped.includes(word)).map((word) => reference(call, word));
+    return null;
+  });
+
+/** A multiboot kernel; its arguments are the hypervisor's, which runs already where a guest boots. */
+export const multiboot: Command = (call) =>
+  load(call, (loaded, words) => {
+    const [name] = withoutOptions(words);
+    if (name === undefined) return "names no kernel";
+    Object.assign(loaded, empty());
+    loaded.multiboot = reference(call, name);
+    return null;
+  });
+
+export const module: Command = (call) =>
+  load(call, (loaded, words) => {
+    const [name, ...rest] = withoutOptions(words);
+    if (name === undefined) return "names no file";
+    if (loaded.multiboot === null) return "loads a module before its kernel";
+    // The first word stood for the file's name, which GRUB legacy handed on.
+    loaded.modules.push({
+      file: reference(call, name),
+      arguments: commandLine(rest[0] === "placeholder" ? rest.slice(1) : rest),
+    });
+    return null;
+  });
+
+/** What boots something that is no kernel for Xen. */
+export const refuse =
+  (what: string): Command =>
+  (call) =>
+    load(call, (loaded) => {
+      Object.assign(loaded, empty());
+      loaded.refused = what;
+      return null;
+    });
+
+/** What an entry has loaded before its first command. */
+export function empty(): Loaded {
+  return { kernel: null, multiboot: null, modules: [], ramdisks: [], refused: null };
+}
+
+function load(call: Call, work: (loaded: Loaded, words: readonly string[]) => string | null): number {
+  const { loaded } = call.machine;
+  const problem = work(loaded, call.words);
+  if (problem === null) return 0;
+  loaded.refused ??= `${call.name} ${problem}`;
+  return failed(call, FAILURE.badArgument, problem);
+}
+
+function reference({ machine }: Call, name: string): FileReference {
+  const { files } = machine.run;
+  return files.reference(files.split(name, machine.environment.get("root") ?? ""));
+}
+
+function withoutOptions(words: readonly string[]): readonly string[] {
+  const start = words.findIndex((word) => !word.startsWith("--"));
+  return start < 0 ? [] : words.slice(start);
+}
+
+/** Arguments as one line, as GRUB hands them to a kernel: those with blanks in them between quotation marks. */
+function commandLine(words: readonly string[]): string {
+  return words.map((word) => (word.includes(" ") ? `"${word.replace(/["\\]/g, "\\$&")}"` : word)).join(" ");
+}

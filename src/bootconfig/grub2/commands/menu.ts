@@ -1,0 +1,80 @@
+/**
+ * Commands that build the menu: `menuentry`, `submenu`, `blscfg`, and the passwords that guard it.
+ * https://www.gnu.org/software/grub/manual/grub/grub.html#menuentry, #submenu, #password_005fpbkdf2
+ */
+import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
+import { readOptions, type OptionKind } from "./options.ts";
+
+const MAX_TITLE = 4096;
+
+const ENTRY_OPTIONS: readonly OptionKind[] = [
+  { name: "class", value: "needed" },
+  { name: "users", value: "needed" },
+  { name: "hotkey", value: "needed" },
+  { name: "source", value: "needed" },
+  { name: "id", value: "needed" },
+  { name: "unrestricted" },
+];
+
+export const menuentry: Command = (call) => addItem(call, "entry");
+export const submenu: Command = (call) => addItem(call, "submenu");
+
+function addItem(call: Call, kind: "entry" | "submenu"): number {
+  const { machine, fields } = call;
+  const block = fields.at(-1)?.block ?? null;
+  const options = readOptions(block === null ? call.words : call.words.slice(0, -1), ENTRY_OPTIONS);
+  const [title] = options.operands;
+  if (title === undefined || block === null) return failed(call, FAILURE.badArgument, "has no title or no body");
+  machine.run.entries.spend();
+  machine.menu.items.push({
+    kind,
+    title: title.slice(0, MAX_TITLE),
+    id: options.value("id"),
+    isUnrestricted: options.has("unrestricted"),
+    users: options.value("users"),
+    hotkey: options.value("hotkey"),
+    arguments: options.operands,
+    body: block.body,
+  });
+  return 0;
+}
+
+/** `blscfg [FOLDER]`: the entries of the Boot Loader Specification, from the volume that `$boot` or `$root` names. */
+export const blscfg: Command = (call) => {
+  const { environment, menu, run } = call.machine;
+  if (run.readBls === null)
+    return failed(call, FAILURE.notImplemented, "entries of the Boot Loader Specification are not read");
+  const root = environment.get("boot") ?? environment.get("root") ?? "";
+  const named = call.words[0] ?? environment.get("blsdir");
+  const folder = named === undefined ? null : run.files.split(named, root);
+  const volume = run.files.volumeOf(folder?.device ?? root.replace(/^\(|\)$/g, ""));
+  const entries = run.readBls(volume, { variables: environment.entries(), folder: folder?.path ?? null });
+  if (entries.length === 0) return failed(call, FAILURE.fileNotFound, `${volume.name} has no such entries`);
+  for (const entry of entries) {
+    run.entries.spend();
+    menu.items.push({ kind: "bls", entry });
+  }
+  return 0;
+};
+
+/** `password USER WORD`, `password_pbkdf2 USER HASH` */
+export const password: Command = (call) => {
+  const [user, value] = call.words;
+  if (user === undefined || value === undefined)
+    return failed(call, FAILURE.badArgument, "wants a user and a password");
+  const { passwords } = call.machine.run;
+  call.machine.run.entries.spend();
+  const form = call.name === "password" ? "plain" : "pbkdf2";
+  const known = passwords.findIndex((each) => each.user === user);
+  if (known >= 0) passwords.splice(known, 1);
+  passwords.push({ user, form, value });
+  return 0;
+};
+
+/** `syslinux_configfile`, `legacy_configfile` and their like: a config in another loader's language. */
+export const foreignConfig: Command = (call) =>
+  failed(
+    call,
+    FAILURE.notImplemented,
+    `${shown(call.words[0] ?? "")} is a config of another boot loader and is passed over`,
+  );

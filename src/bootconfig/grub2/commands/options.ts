@@ -1,0 +1,55 @@
+/**
+ * A command's options, as GRUB reads them: `--name`, `--name=value`, `-x`, `-x value`; `--` ends them.
+ */
+
+/** What a command knows: its long name; `letter` its short one; whether a value belongs to it. */
+export interface OptionKind {
+  readonly name: string;
+  readonly letter?: string;
+  /** "optional": only after `=`, or after the letter. */
+  readonly value?: "needed" | "optional";
+}
+
+export interface Options {
+  /** Whether an option was given, and its values in their order. */
+  all(name: string): readonly (string | null)[];
+  /** The last value; null when it has none or was not given. */
+  value(name: string): string | null;
+  has(name: string): boolean;
+  readonly operands: readonly string[];
+}
+
+/** Options that are not known are left out: what they do is of no use here. */
+export function readOptions(words: readonly string[], kinds: readonly OptionKind[]): Options {
+  const given: { readonly name: string; readonly value: string | null }[] = [];
+  const operands: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    if (word === "--") {
+      operands.push(...words.slice(index + 1));
+      break;
+    }
+    const long = /^--([^=]+)(?:=([^]*))?$/.exec(word);
+    if (long !== null) {
+      const [, name = "", attached] = long;
+      const kind = kinds.find((each) => each.name === name);
+      const takesNext = attached === undefined && kind?.value === "needed";
+      if (takesNext) index += 1;
+      if (kind !== undefined)
+        given.push({ name: kind.name, value: attached ?? (takesNext ? (words[index] ?? "") : null) });
+      continue;
+    }
+    const kind = kinds.find((each) => each.letter !== undefined && word === `-${each.letter}`);
+    if (kind !== undefined) {
+      const takesNext = kind.value !== undefined;
+      if (takesNext) index += 1;
+      given.push({ name: kind.name, value: takesNext ? (words[index] ?? "") : null });
+      continue;
+    }
+    if (word.startsWith("-") && word.length > 1) continue;
+    operands.push(word);
+  }
+  const all = (name: string): readonly (string | null)[] =>
+    given.filter((option) => option.name === name).map(({ value }) => value);
+  return { all, value: (name) => all(name).at(-1) ?? null, has: (name) => all(name).length > 0, operands };
+}

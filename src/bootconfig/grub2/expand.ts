@@ -1,0 +1,115 @@
+/**
+ * From the words of a script to a command's arguments: variables are put in, what was not quoted is split at blanks,
+ * and patterns become the names of the files that fit.
+ */
+import { matchesPattern } from "./file-pattern.ts";
+import type { Field, Machine } from "./machine.ts";
+import type { Argument, Word } from "./syntax.ts";
+
+/** @throws BUDGET_EXCEEDED when a word grows past what a variable may hold */
+export function expand(machine: Machine, words: readonly Argument[]): Field[] {
+  const fields: Field[] = [];
+  for (const word of words) {
+    if (word.kind === "block") fields.push({ text: word.text, block: word });
+    else if (word.literal !== null) fields.push({ text: word.literal, block: null });
+    else fields.push(...expandWord(machine, word));
+  }
+  return fields;
+}
+
+/** What a variable holds; what is not set is empty. */
+export function valueOf(machine: Machine, name: string): string {
+  const { positional } = machine;
+  switch (name) {
+    case "#":
+      return positional === null ? "" : String(positional.length);
+    case "*":
+    case "@":
+      return positional?.join(" ") ?? "";
+    default:
+      if (/^[0-9]/.test(name)) return positional?.[Number(name) - 1] ?? "";
+      return machine.environment.get(name) ?? "";
+  }
+}
+
+/** A field that grows. `pattern` is its text with a backslash before each character that was quoted. */
+interface Growing {
+  text: string;
+  pattern: string;
+  isPattern: boolean;
+}
+
+function expandWord(machine: Machine, word: Word): Field[] {
+  const done: Growing[] = [];
+  let current: Growing | null = null;
+  const add = (text: string, quoted: boolean): void => {
+    machine.run.steps.spend(text.length >> 10);
+    current ??= { text: "", pattern: "", isPattern: false };
+    current.text += text;
+    const isPattern = !quoted && /[*?]/.test(text);
+    current.pattern += isPattern ? text : text.replace(/[\\*?]/g, "\\$&");
+    current.isPattern ||= isPattern;
+  };
+  const finish = (): void => {
+    if (current !== null) done.push(current);
+    current = null;
+  };
+
+  for (const part of word.parts) {
+    if (part.kind === "text") {
+      add(part.text, part.quoted);
+    } else if (part.quoted && part.name === "@") {
+      machine.positional?.forEach((value, index) => {
+        if (index > 0) finish();
+        add(value, true);
+      });
+    } else if (part.quoted) {
+      add(valueOf(machine, part.name), true);
+    } else {
+      // Blanks at its ends do not part it from what stands beside it.
+      valueOf(machine, part.name)
+        .replace(/^[ \t\n]+|[ \t\n]+$/g, "")
+        .split(/[ \t\n]+/)
+        .forEach((piece, index) => {
+          if (index > 0) finish();
+          if (piece !== "") add(piece, true);
+        });
+    }
+  }
+  finish();
+  return done.flatMap((field) => fieldsOf(machine, field));
+}
+
+function fieldsOf(machine: Machine, field: Growing): Field[] {
+  const names = field.isPattern ? filesLike(machine, field.pattern) : [];
+  return (names.length === 0 ? [field.text] : names).map((text) => ({ text, block: null }));
+}
+
+/** The files that fit a pattern, in the order of their folders; none when the word is no file's name. */
+function filesLike(machine: Machine, pattern: string): readonly string[] {
+  const { files, steps } = machine.run;
+  const device = /^\([^)*?]*\)/.exec(pattern)?.[0] ?? "";
+  const rest = pattern.slice(device.length);
+  if (!rest.startsWith("/")) return [];
+  const root = machine.environment.get("root") ?? "";
+  let found = [device];
+  for (const component of rest.split("/").slice(1)) {
+    const next: string[] = [];
+    for (const folder of found) {
+      if (!/(?<!\\)[*?]/.test(component)) {
+        const path = `${folder}/${component.replace(/\\(.)/g, "$1")}`;
+        steps.spend();
+        if (files.find(files.split(path, root)) !== null) next.push(path);
+        continue;
+      }
+      for (const name of files.list(files.split(`${folder}/`, root))) {
+        steps.spend();
+        if ((!name.startsWith(".") || component.startsWith(".")) && matchesPattern(component, name)) {
+          next.push(`${folder}/${name}`);
+        }
+      }
+    }
+    found = next;
+  }
+  return found;
+}

@@ -1,0 +1,238 @@
+/**
+ * The words and operators of a GRUB 2 script, one at a time as the parser asks for them.
+ * https://www.gnu.org/software/grub/manual/grub/grub.html#Shell_002dlike-scripting (words, quoting, comments)
+ *
+ * What a word means (a reserved word, a name) is the parser's business; what a variable holds, the interpreter's.
+ */
+import type { Word, WordPart } from "./syntax.ts";
+
+export type Token =
+  | { readonly kind: "word"; readonly word: Word; readonly plain: string | null; readonly start: number }
+  /** Operators and the line's end. `|`, `&`, `<`, `>` exist and mean nothing in GRUB. */
+  | { readonly kind: "\n" | ";" | "{" | "}" | "unusable"; readonly start: number; readonly text: string }
+  | { readonly kind: "end"; readonly start: number }
+  | { readonly kind: "error"; readonly start: number; readonly reason: string };
+
+export interface Lexer {
+  /** The next token. */
+  next(): Token;
+  /** Drops everything up to the end of the line that was read last. */
+  skipLine(): void;
+  /** The line (from 1) of a position. */
+  lineAt(position: number): number;
+}
+
+/** What ends a word when it is not quoted. */
+const METACHARACTERS = new Set(" \t\n{}|&$;<>\"'\\".split(""));
+const WORD_END = /[ \t\n{}|&$;<>"'\\]|$/g;
+const BLANKS = new Set([" ", "\t"]);
+const NAME = /[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@#]/y;
+
+/** A word without anything that wants a closer look, up to what ends it. */
+const SIMPLE_WORD = /[^ \t\n{}|&$;<>"'\\*?]+(?=[ \t\n{}|&;<>]|$)/y;
+const NO_PARTS: readonly WordPart[] = [];
+
+export function lexer(text: string): Lexer {
+  /** Configs say the same words again and again: each is kept once. */
+  const simpleWords = new Map<string, Word>();
+  let position = 0;
+  let countedTo = 0;
+  let countedLine = 1;
+
+  const skipBlanks = (): void => {
+    for (;;) {
+      const character = text[position];
+      if (character !== undefined && BLANKS.has(character)) position += 1;
+      else if (isJoined(text, position)) position += 2;
+      else if (character === "#") position = endOfLine(text, position);
+      else return;
+    }
+  };
+
+  const next = (): Token => {
+    skipBlanks();
+    const start = position;
+    const character = text[position];
+    switch (character) {
+      case undefined:
+        return { kind: "end", start };
+      case "\n":
+      case "{":
+      case "}":
+        position += 1;
+        return { kind: character, start, text: character };
+      case ";":
+      case "|":
+      case "&":
+      case "<":
+      case ">": {
+        const isDouble = text[position + 1] === character && character !== "<" && character !== ">";
+        position += isDouble ? 2 : 1;
+        return { kind: character === ";" && !isDouble ? ";" : "unusable", start, text: text.slice(start, position) };
+      }
+      default: {
+        SIMPLE_WORD.lastIndex = position;
+        const simple = SIMPLE_WORD.exec(text)?.[0];
+        if (simple !== undefined) {
+          position += simple.length;
+          let word = simpleWords.get(simple);
+          if (word === undefined) {
+            word = { kind: "word", literal: simple, parts: NO_PARTS };
+            simpleWords.set(simple, word);
+          }
+          return { kind: "word", word, plain: simple, start };
+        }
+        const read = readWord(text, position);
+        position = read.end;
+        if (read.error !== null) return { kind: "error", start, reason: read.error };
+        const [only] = read.parts;
+        const plain = read.parts.length === 1 && only?.kind === "text" && !only.quoted ? only.text : null;
+        const literal = literalOf(read.parts);
+        const parts = literal === null ? read.parts : NO_PARTS;
+        return { kind: "word", word: { kind: "word", literal, parts }, plain, start };
+      }
+    }
+  };
+
+  return {
+    next,
+    skipLine() {
+      // The token that was wrong may have been the line's end itself.
+      if (position > 0 && text[position - 1] === "\n") return;
+      position = Math.min(endOfLine(text, position) + 1, text.length);
+    },
+    lineAt(at) {
+      if (at < countedTo) {
+        countedTo = 0;
+        countedLine = 1;
+      }
+      for (let newline = text.indexOf("\n", countedTo); newline >= 0 && newline < at;) {
+        countedLine += 1;
+        countedTo = newline + 1;
+        newline = text.indexOf("\n", countedTo);
+      }
+      return countedLine;
+    },
+  };
+}
+
+interface ReadWord {
+  readonly parts: WordPart[];
+  readonly end: number;
+  readonly error: string | null;
+}
+
+function readWord(text: string, start: number): ReadWord {
+  const parts: WordPart[] = [];
+  let position = start;
+  const failed = (reason: string): ReadWord => ({ parts, end: position, error: reason });
+  const addText = (piece: string, quoted: boolean): void => {
+    const last = parts.at(-1);
+    if (last?.kind === "text" && last.quoted === quoted) parts[parts.length - 1] = { ...last, text: last.text + piece };
+    else parts.push({ kind: "text", text: piece, quoted });
+  };
+
+  for (;;) {
+    const character = text[position];
+    if (character === undefined) return { parts, end: position, error: null };
+    if (character === "\\") {
+      const escaped = text[position + 1];
+      if (escaped === undefined || (escaped === "\n" && position + 2 >= text.length)) {
+        position = text.length;
+        return failed("a backslash stands at the end");
+      }
+      if (escaped !== "\n") addText(escaped, true);
+      position += 2;
+    } else if (character === "'") {
+      const end = text.indexOf("'", position + 1);
+      if (end < 0) {
+        position = text.length;
+        return failed("a single quotation mark is not closed");
+      }
+      addText(text.slice(position + 1, end), true);
+      position = end + 1;
+    } else if (character === '"' || (character === "$" && text[position + 1] === '"')) {
+      // `$"…"` is a text that GRUB may translate.
+      const read = readDoubleQuoted(text, position + (character === "$" ? 2 : 1), parts, addText);
+      position = read.end;
+      if (read.error !== null) return failed(read.error);
+    } else if (character === "$") {
+      const variable = readVariable(text, position);
+      if (variable === null) {
+        position += 1;
+        return failed("a dollar sign names no variable");
+      }
+      parts.push({ kind: "variable", name: variable.name, quoted: false });
+      position = variable.end;
+    } else if (METACHARACTERS.has(character)) {
+      return { parts, end: position, error: null };
+    } else {
+      WORD_END.lastIndex = position + 1;
+      const end = WORD_END.exec(text)?.index ?? text.length;
+      addText(text.slice(position, end), false);
+      position = end;
+    }
+  }
+}
+
+function literalOf(parts: readonly WordPart[]): string | null {
+  let text = "";
+  for (const part of parts) {
+    if (part.kind === "variable" || (!part.quoted && /[*?]/.test(part.text))) return null;
+    text += part.text;
+  }
+  return text;
+}
+
+function readDoubleQuoted(
+  text: string,
+  start: number,
+  parts: WordPart[],
+  addText: (piece: string, quoted: boolean) => void,
+): { readonly end: number; readonly error: string | null } {
+  let position = start;
+  // Even "" is a word.
+  addText("", true);
+  for (;;) {
+    const character = text[position];
+    if (character === undefined) return { end: position, error: "a double quotation mark is not closed" };
+    if (character === '"') return { end: position + 1, error: null };
+    if (character === "\\") {
+      const escaped = text[position + 1];
+      if (escaped === "$" || escaped === '"' || escaped === "\\") addText(escaped, true);
+      else if (escaped !== "\n") addText(`\\${escaped ?? ""}`, true);
+      position += 2;
+    } else if (character === "$") {
+      const variable = readVariable(text, position);
+      if (variable === null) return { end: position + 1, error: "a dollar sign names no variable" };
+      parts.push({ kind: "variable", name: variable.name, quoted: true });
+      position = variable.end;
+    } else {
+      let end = position + 1;
+      while (end < text.length && !'"\\$'.includes(text[end] ?? "")) end += 1;
+      addText(text.slice(position, end), true);
+      position = end;
+    }
+  }
+}
+
+/** `$name`, `${name}`; null when it is neither. */
+function readVariable(text: string, dollar: number): { readonly name: string; readonly end: number } | null {
+  const isBraced = text[dollar + 1] === "{";
+  NAME.lastIndex = dollar + (isBraced ? 2 : 1);
+  const name = NAME.exec(text)?.[0];
+  if (name === undefined) return null;
+  const end = dollar + 1 + name.length;
+  if (!isBraced) return { name, end };
+  return text[end + 1] === "}" ? { name, end: end + 2 } : null;
+}
+
+/** Does a backslash join this line to the next? At the end of the text there is none. */
+function isJoined(text: string, position: number): boolean {
+  return text[position] === "\\" && text[position + 1] === "\n" && position + 2 < text.length;
+}
+
+function endOfLine(text: string, position: number): number {
+  const newline = text.indexOf("\n", position);
+  return newline < 0 ? text.length : newline;
+}

@@ -1,0 +1,132 @@
+/**
+ * From the items of a menu to what each of them boots: every entry's body is run, as GRUB runs it when it is chosen,
+ * on a copy of the menu's variables; submenus are opened.
+ */
+import { GuestbootError } from "../../base/errors.ts";
+import { quote } from "../../base/printable.ts";
+import type { BootEntry, FileReference, MenuStep } from "../boot-config.ts";
+import { empty } from "./commands/loading.ts";
+import { execute, executeText } from "./execute.ts";
+import { NEXT, Notes, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
+import type { Statement } from "./syntax.ts";
+
+/** A menu's line: an entry, with the reason where it boots no kernel, or a menu below this one. */
+export type MenuNode =
+  | {
+      readonly kind: "entry";
+      readonly step: MenuStep;
+      readonly entry: BootEntry | null;
+      readonly reason: string;
+      /** What running its body had to say: of interest where it is the one that boots. */
+      readonly notes: readonly string[];
+    }
+  | { readonly kind: "menu"; readonly step: MenuStep; readonly nodes: readonly MenuNode[] };
+
+/** Submenus inside submenus. */
+const MAX_DEPTH = 10;
+
+type Functions = ReadonlyMap<string, readonly Statement[]>;
+
+/** @param around the submenus that are open already, outermost first */
+export function readMenu(run: Run, menu: Menu, functions: Functions, around: readonly MenuStep[] = []): MenuNode[] {
+  return menu.items.map((item, position) => {
+    const isBls = item.kind === "bls";
+    const { title, id } = isBls ? item.entry : item;
+    const step: MenuStep = { position, title, id };
+    if (isBls) return { kind: "entry", step, entry: { ...item.entry, ...placed(step, around) }, reason: "", notes: [] };
+    try {
+      return readItem(run, menu, functions, item, step, around);
+    } catch (error) {
+      // Each entry has what is left of the budget; those before it stay as they are.
+      if (!(error instanceof GuestbootError)) throw error;
+      return { kind: "entry", step, entry: null, reason: error.message, notes: [] };
+    }
+  });
+}
+
+function readItem(
+  run: Run,
+  menu: Menu,
+  functions: Functions,
+  item: MenuItem & { readonly kind: "entry" | "submenu" },
+  step: MenuStep,
+  around: readonly MenuStep[],
+): MenuNode {
+  const here = [...around, step];
+  const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
+  environment.set("chosen", here.map(({ id, title }) => (id ?? title).replaceAll(">", ">>")).join(">"));
+  const below: Menu = { items: [], environment };
+  const notes = new Notes();
+  const machine = newMachine({ ...run, notes }, below, functions);
+  machine.positional = item.arguments;
+  execute(machine, item.body);
+  const shown = machine.flow.kind === "menu" ? machine.flow.menu : item.kind === "submenu" ? below : null;
+  if (shown !== null && (shown.items.length > 0 || item.kind === "submenu")) {
+    if (here.length > MAX_DEPTH) {
+      throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
+    }
+    return { kind: "menu", step, nodes: readMenu(run, shown, machine.functions, here) };
+  }
+  const loaded = bootedBy(machine.loaded);
+  if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
+  const superusers = environment.get("superusers") ?? "";
+  const entry: BootEntry = {
+    title: item.title,
+    id: item.id,
+    ...loaded,
+    ...placed(step, around),
+    isLocked: superusers !== "" && !item.isUnrestricted,
+    hotkey: item.hotkey,
+  };
+  return { kind: "entry", step, entry, reason: "", notes: notes.lines() };
+}
+
+/** A machine for a config, or for the body of an entry. */
+export function newMachine(run: Run, menu: Menu, functions: Functions = new Map()): Machine {
+  return {
+    run,
+    environment: menu.environment,
+    functions: new Map(functions),
+    positional: null,
+    menu,
+    loaded: empty(),
+    flow: NEXT,
+    calling: [],
+    loops: 0,
+    depth: 0,
+    reading: [],
+    execute,
+    executeText,
+  };
+}
+
+/** What was loaded as an entry has it, or why it boots no kernel. */
+export function bootedBy(
+  loaded: Loaded,
+): { kernel: FileReference; ramdisks: readonly FileReference[]; arguments: string } | string {
+  const { kernel, multiboot, modules, ramdisks, refused } = loaded;
+  if (refused !== null) return refused;
+  if (multiboot !== null) {
+    if (!/xen/i.test(multiboot.path.slice(multiboot.path.lastIndexOf("/") + 1))) {
+      return `${quote(multiboot.path)} is a multiboot kernel that is not Xen`;
+    }
+    // The entry is for a host: it boots Xen, and Xen its first module. Inside a guest Xen runs already.
+    const [first, second] = modules;
+    if (first === undefined) return "its hypervisor has no module to boot";
+    return { kernel: first.file, ramdisks: second === undefined ? [] : [second.file], arguments: first.arguments };
+  }
+  if (kernel === null) return "it loads no kernel";
+  return { kernel: kernel.file, ramdisks, arguments: kernel.arguments };
+}
+
+function placed(step: MenuStep, around: readonly MenuStep[]): { submenu: readonly string[]; location: MenuStep[] } {
+  return { submenu: around.map(({ title }) => title), location: [...around, step] };
+}
+
+/** All entries of a menu and of those below it, bootable or not, in the order of the config. */
+export function* entriesOf(nodes: readonly MenuNode[]): Generator<MenuNode & { readonly kind: "entry" }> {
+  for (const node of nodes) {
+    if (node.kind === "entry") yield node;
+    else yield* entriesOf(node.nodes);
+  }
+}

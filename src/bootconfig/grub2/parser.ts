@@ -1,0 +1,280 @@
+/**
+ * The grammar of GRUB 2's scripts: a text in, statements out.
+ * https://www.gnu.org/software/grub/manual/grub/grub.html#Shell_002dlike-scripting
+ *
+ * GRUB reads a script by lines, as many as it takes to be complete, and runs them before it looks at the next. A line
+ * that is no script is passed over together with those that it was to complete, and so it is here.
+ */
+import { Budget } from "../../base/budget.ts";
+import { lexer, type Lexer, type Token } from "./lexer.ts";
+import type { Argument, Block, SimpleCommand, Statement, Unit, Word } from "./syntax.ts";
+
+/** Statements inside statements. */
+const MAX_NESTING = 100;
+const MAX_TOKENS = 500_000;
+
+/** @throws BUDGET_EXCEEDED past 500,000 words and operators */
+export function parseScript(text: string): Unit[] {
+  const tokens = lexer(text);
+  const parser = new Parser(text, tokens);
+  const units: Unit[] = [];
+  for (;;) {
+    const unit = parser.unit();
+    if (unit === null) return units;
+    if (unit.kind === "error" || unit.statements.length > 0) units.push(unit);
+  }
+}
+
+/** Thrown and caught within this file. */
+class SyntaxFault extends Error {
+  readonly position: number;
+
+  constructor(reason: string, position: number) {
+    super(reason);
+    this.position = position;
+  }
+}
+
+const OPENERS = new Set(["if", "for", "while", "until", "function"]);
+/** Words that cannot be a command's name; the last ones are kept by GRUB for its future. */
+const RESERVED = new Set("case do done elif else esac fi for function if in select then until while [[ ]]".split(" "));
+/** Reserved even among a command's arguments. */
+const NEVER_ARGUMENTS = new Set(["[[", "]]"]);
+
+class Parser {
+  readonly #text: string;
+  readonly #lexer: Lexer;
+  readonly #budget = new Budget("words and operators in the boot config", MAX_TOKENS);
+  #ahead: Token | null = null;
+  #depth = 0;
+
+  constructor(text: string, tokens: Lexer) {
+    this.#text = text;
+    this.#lexer = tokens;
+  }
+
+  /** A line and what completes it; null at the end. */
+  unit(): Unit | null {
+    try {
+      const statements: Statement[] = [];
+      for (;;) {
+        const token = this.#peek();
+        if (token.kind === "end") return statements.length === 0 ? null : { kind: "statements", statements };
+        if (token.kind === "\n") {
+          this.#take();
+          return { kind: "statements", statements };
+        }
+        statements.push(this.#statement());
+        const delimiter = this.#peek();
+        if (delimiter.kind === ";") this.#take();
+        else if (delimiter.kind !== "\n" && delimiter.kind !== "end") throw this.#unexpected(delimiter);
+      }
+    } catch (fault) {
+      if (!(fault instanceof SyntaxFault)) throw fault;
+      this.#ahead = null;
+      this.#lexer.skipLine();
+      this.#depth = 0;
+      return { kind: "error", line: this.#lexer.lineAt(fault.position), reason: fault.message };
+    }
+  }
+
+  #statement(): Statement {
+    const token = this.#peek();
+    if (token.kind !== "word") throw this.#unexpected(token);
+    this.#depth += 1;
+    if (this.#depth > MAX_NESTING) throw new SyntaxFault(`nested more than ${MAX_NESTING} deep`, token.start);
+    const statement = this.#statementOf(token.plain ?? "", token);
+    this.#depth -= 1;
+    return statement;
+  }
+
+  #statementOf(plain: string, token: Token): Statement {
+    // Functions are no statements among others: they stand by themselves.
+    if (plain === "function" && this.#depth > 1) throw this.#unexpected(token);
+    if (!OPENERS.has(plain)) {
+      if (RESERVED.has(plain)) throw this.#unexpected(token);
+      return this.#command();
+    }
+    this.#take();
+    switch (plain) {
+      case "if":
+        return this.#if();
+      case "for":
+        return this.#for();
+      case "function":
+        return this.#function();
+      default:
+        return this.#while(plain === "until");
+    }
+  }
+
+  #command(): SimpleCommand {
+    const line = this.#lexer.lineAt(this.#peek().start);
+    return { kind: "command", line, words: this.#arguments() };
+  }
+
+  #arguments(): Argument[] {
+    const words: Argument[] = [];
+    for (;;) {
+      const token = this.#peek();
+      if (token.kind === "{" && words.length > 0) {
+        // The body is the last argument: nothing but a delimiter may follow.
+        words.push(this.#block());
+        return words;
+      }
+      if (token.kind !== "word") {
+        if (token.kind === "error" || token.kind === "{") throw this.#unexpected(token);
+        return words;
+      }
+      if (token.plain !== null && NEVER_ARGUMENTS.has(token.plain)) throw this.#unexpected(token);
+      words.push(token.word);
+      this.#take();
+    }
+  }
+
+  #block(): Block {
+    const { start } = this.#peek();
+    this.#take();
+    const body = this.#statements("}", false);
+    const end = this.#peek().start + 1;
+    this.#take();
+    return { kind: "block", text: this.#text.slice(start, end), body };
+  }
+
+  #if(): Statement {
+    const branches: { condition: Statement[]; body: Statement[] }[] = [];
+    let otherwise: Statement[] = [];
+    for (;;) {
+      const condition = this.#until("then");
+      const body = this.#until("fi", "elif", "else");
+      branches.push({ condition: condition.statements, body: body.statements });
+      if (body.word === "fi") break;
+      if (body.word === "else") {
+        otherwise = this.#until("fi").statements;
+        break;
+      }
+    }
+    return { kind: "if", branches, otherwise };
+  }
+
+  #for(): Statement {
+    const name = this.#name();
+    this.#keyword("in");
+    const words = this.#arguments();
+    this.#delimiters(true);
+    this.#keyword("do");
+    return { kind: "for", name, words, body: this.#until("done").statements };
+  }
+
+  #while(until: boolean): Statement {
+    const condition = this.#until("do").statements;
+    return { kind: "while", until, condition, body: this.#until("done").statements };
+  }
+
+  #function(): Statement {
+    const name = this.#name();
+    while (this.#peek().kind === "\n") this.#take();
+    const open = this.#peek();
+    if (open.kind !== "{") throw this.#unexpected(open);
+    this.#take();
+    const body = this.#statements("}", true);
+    this.#take();
+    return { kind: "function", name, body };
+  }
+
+  /** Statements up to one of `words`, which is taken. */
+  #until(...words: readonly string[]): { readonly statements: Statement[]; readonly word: string } {
+    const statements = this.#statements(words, true);
+    const token = this.#peek();
+    this.#take();
+    return { statements, word: (token.kind === "word" ? token.plain : null) ?? "" };
+  }
+
+  /**
+   * One statement or more, and what follows them without taking it.
+   * @param needsDelimiter whether a delimiter must stand before the end
+   */
+  #statements(end: "}" | readonly string[], needsDelimiter: boolean): Statement[] {
+    const isEnd = (token: Token): boolean =>
+      end === "}" ? token.kind === "}" : token.kind === "word" && token.plain !== null && end.includes(token.plain);
+    const statements: Statement[] = [];
+    while (this.#peek().kind === "\n") this.#take();
+    for (;;) {
+      statements.push(this.#statement());
+      const delimited = this.#delimiters(false);
+      const token = this.#peek();
+      if (isEnd(token)) {
+        if (needsDelimiter && !delimited) throw this.#unexpected(token);
+        return statements;
+      }
+      if (!delimited) throw this.#unexpected(token);
+    }
+  }
+
+  /** A `;` or a line's end, and empty lines after it. @returns whether there was one */
+  #delimiters(needed: boolean): boolean {
+    const first = this.#peek();
+    if (first.kind !== ";" && first.kind !== "\n") {
+      if (needed) throw this.#unexpected(first);
+      return false;
+    }
+    this.#take();
+    while (this.#peek().kind === "\n") this.#take();
+    return true;
+  }
+
+  #name(): string {
+    const token = this.#peek();
+    const plain = token.kind === "word" ? token.plain : null;
+    if (plain === null || RESERVED.has(plain) || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(plain)) throw this.#unexpected(token);
+    this.#take();
+    return plain;
+  }
+
+  #keyword(word: string): void {
+    const token = this.#peek();
+    if (token.kind !== "word" || token.plain !== word) throw this.#unexpected(token);
+    this.#take();
+  }
+
+  #peek(): Token {
+    if (this.#ahead === null) {
+      this.#budget.spend();
+      this.#ahead = this.#lexer.next();
+    }
+    return this.#ahead;
+  }
+
+  #take(): void {
+    this.#ahead = null;
+  }
+
+  #unexpected(token: Token): SyntaxFault {
+    return new SyntaxFault(describe(token), token.start);
+  }
+}
+
+function describe(token: Token): string {
+  switch (token.kind) {
+    case "end":
+      return "the config ends in the middle of a statement";
+    case "\n":
+      return "the line ends in the middle of a statement";
+    case "error":
+      return token.reason;
+    case "word":
+      return token.plain === null
+        ? "a word stands where none may"
+        : `"${wordText(token.word)}" stands where it may not`;
+    default:
+      return `"${token.text}" stands where it may not`;
+  }
+}
+
+function wordText(word: Word): string {
+  if (word.literal !== null) return word.literal.slice(0, 40);
+  return word.parts
+    .map((part) => (part.kind === "text" ? part.text : `$${part.name}`))
+    .join("")
+    .slice(0, 40);
+}

@@ -1,0 +1,45 @@
+/** Reads a grub.cfg as a guest's: its own volume is partition 1, and others may stand beside it. */
+import type { BootConfig, BootEntry } from "../../src/bootconfig/boot-config.ts";
+import { parseGrub2, type NumberedBootConfig } from "../../src/bootconfig/grub2/grub2.ts";
+import type { GuestVolume } from "../../src/bootconfig/guest-volume.ts";
+import type { BlsReader } from "../../src/bootconfig/grub2/machine.ts";
+import { folderFilesystem, type Content } from "./folder-filesystem.ts";
+
+export type Files = Readonly<Record<string, Content>>;
+
+export interface VolumeFacts {
+  readonly uuid?: string;
+  readonly label?: string;
+  readonly partitionUuid?: string;
+  readonly table?: string;
+}
+
+/** Partitions are counted from 1. */
+export function volume(number: number | null, files: Files, facts: VolumeFacts = {}): GuestVolume {
+  const filesystem = { ...folderFilesystem(files), uuid: facts.uuid ?? null, label: facts.label ?? null };
+  return {
+    name: number === null ? "whole disk" : `partition ${number}`,
+    number,
+    table: facts.table ?? "mbr",
+    partitionUuid: facts.partitionUuid ?? null,
+    filesystem: () => filesystem,
+  };
+}
+
+export function readMenu(
+  text: string,
+  own: GuestVolume = volume(1, {}),
+  others: readonly GuestVolume[] = [],
+  readBls: BlsReader | null = null,
+): NumberedBootConfig {
+  return parseGrub2(text, { path: "/boot/grub/grub.cfg", own, volumes: [own, ...others] }, readBls);
+}
+
+/** The entry that boots by default. */
+export function defaultOf(config: BootConfig): BootEntry {
+  const entry = config.entries[config.default];
+  if (entry === undefined) throw new Error("there is no such entry");
+  return entry;
+}
+
+export const titles = (config: BootConfig): string[] => config.entries.map(({ title }) => title);
