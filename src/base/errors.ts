@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   VM_INVALID: "the VM's record cannot be read or asks for something contradictory",
   VM_CHANGED: "somebody else changed the VM's record during the start",
   VM_UNWRITABLE: "the VM's record cannot be changed",
+  TOOLSTACK_UNREACHABLE: "the toolstack that keeps the VM's record does not answer",
+  TOOLSTACK_REFUSED: "the toolstack answers, but refuses a request",
   LOCK_UNUSABLE: "a lock file cannot be made or used",
   LOCK_TIMEOUT: "another process held a lock for too long",
 
@@ -63,6 +65,7 @@ export const ERROR_CODES = {
   BOOT_DIRECTORY: "the boot directory cannot be used",
   NO_SPACE: "not enough free space",
   CONFINEMENT_FAILED: "rights could not be given up",
+  START_CANCELLED: "a person, or a signal, ended the start at the boot menu",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

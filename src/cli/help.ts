@@ -18,6 +18,7 @@ The loader for xl guests (bootloader="guestboot"); libxl's arguments are accepte
   --output=PATH          where the answer goes (- is standard output, the default)
   --output-format=F      sxp, simple (the default) or simple0
   --output-directory=DIR where kernel and ramdisk go
+  --offline              an installation starts from the cache alone; nothing is asked of the network
   --runas=UID            become this user before the guest's bytes are read
   -n, --not-really       only say what would boot
   -l, --list-entries     only list the entries of the disk
@@ -52,6 +53,7 @@ Resolves as \`guestboot resolve\` does, downloads through the cache, and puts th
   --output DIR   an existing folder
   --trust P, --keyring FILE, --accept-expired-keys, --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST
                  how much proof the files need, as for \`guestboot resolve\`; each file is compared before it is put there
+  --offline      everything from the cache; nothing is asked of the network
   --quiet        no progress`,
   },
   entries: {
@@ -113,10 +115,21 @@ check   does a tree still have what an installation needs? Exit status 1 when on
   --quiet             no progress`,
   },
   cache: {
-    summary: "what the cache holds",
+    summary: "what the cache holds, whether it is whole, and making it smaller",
     text: `guestboot cache list [--json]
+guestboot cache verify [--repair] [--json]
+guestboot cache prune [--max-size N] [--max-age T] [--dry-run] [--json]
 
-Lists the cached files: size, when they were last checked against their server, SHA-256, address.`,
+list     the cached files: size, when they were last checked against their server, how far they are known as the
+         distribution's (signed, listed, none), SHA-256, address
+verify   reads everything and compares it with its digest. Exit status 1 when something is bad
+prune    removes what has not been used for longest, never what is in use
+
+  --repair       remove what is bad; it is fetched anew when it is needed
+  --max-size N   bytes that may stay: 500M, 20G (max-size in the section [cache] of /etc/guestboot.conf where not given)
+  --max-age T    what has not been used for as long goes: 12h, 30d
+  --dry-run      only say what would be removed
+  --json         machine-readable`,
   },
   vm: {
     summary: "a VM's boot state, and restarting its installation",

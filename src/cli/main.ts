@@ -46,6 +46,14 @@ async function runGuestboot(argv: readonly string[]): Promise<number> {
       return (await import("./fetch.ts")).runFetch(rest);
     case "entries":
       return (await import("./entries.ts")).runEntries(rest);
+    case "patch":
+      return (await import("./patch.ts")).runPatch(rest);
+    case "ls":
+      return (await import("./ls.ts")).runLs(rest);
+    case "cat":
+      return (await import("./cat.ts")).runCat(rest);
+    case "inspect":
+      return (await import("./inspect.ts")).runInspect(rest);
     case "layouts":
       return (await import("./layouts.ts")).runLayouts(rest);
     case "cache":

@@ -5,6 +5,33 @@
 import { GuestbootError } from "../base/errors.ts";
 import type { AnswerKind, AnswerPlace, Installer } from "./catalog.ts";
 
+export interface AnswerFile {
+  readonly kind: AnswerKind;
+  /** A path on this host, or an address. */
+  readonly from: string;
+}
+
+export const ANSWER_KINDS: readonly AnswerKind[] = ["preseed", "kickstart", "autoyast"];
+
+/**
+ * The answer file that a VM's record names: `install-preseed`, `install-kickstart` or `install-autoyast` of its
+ * other_config; null where it names none.
+ * @param vm names the VM in errors
+ * @throws VM_INVALID where it names several
+ */
+export function answerFileOf(otherConfig: Readonly<Record<string, string>>, vm: string): AnswerFile | null {
+  const [first, second] = ANSWER_KINDS.flatMap((kind): AnswerFile[] => {
+    const from = otherConfig[`install-${kind}`]?.trim() ?? "";
+    return from === "" ? [] : [{ kind, from }];
+  });
+  if (first === undefined || second === undefined) return first ?? null;
+  throw new GuestbootError(
+    "VM_INVALID",
+    `VM ${vm}: both install-${first.kind} and install-${second.kind} are set, and an installer reads one of them`,
+    { hint: `remove other-config:install-${second.kind}`, args: [`install-${second.kind}`] },
+  );
+}
+
 /** Where each kind is put when nobody says which installer it is for: as the newest installers have it. */
 const USUAL_PLACES: Readonly<Record<AnswerKind, AnswerPlace>> = {
   preseed: { file: "preseed.cfg", arguments: "priority=critical" },

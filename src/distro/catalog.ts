@@ -50,8 +50,7 @@ const releaseSchema = v.strictObject({
 
 const words = v.nullable(text);
 /** The kinds of answer files: what makes an installer ask nothing. */
-export const ANSWER_KINDS = ["preseed", "kickstart", "autoyast"] as const;
-export type AnswerKind = (typeof ANSWER_KINDS)[number];
+export type AnswerKind = "preseed" | "kickstart" | "autoyast";
 
 const answerSchema = v.strictObject({ file: v.nullable(path), arguments: text });
 const installerSchema = v.strictObject({

@@ -27,10 +27,17 @@ const LARGEST_FILE = 1024 * 1024;
  * @throws GuestbootError CATALOG_INVALID naming file and field
  */
 export function readCatalog(files: readonly CatalogFile[], folder: string = ADMIN_FOLDER): Catalog {
-  return extendCatalog(
-    files.map(({ name, text }) => parseFamily(name, text)),
-    adminFiles(folder),
-  );
+  return withAdminFiles(parseCatalog(files), folder);
+}
+
+/** The program's own families. @throws GuestbootError CATALOG_INVALID */
+export function parseCatalog(files: readonly CatalogFile[]): Catalog {
+  return files.map(({ name, text }) => parseFamily(name, text));
+}
+
+/** The catalog with what the admin's folder says. @throws GuestbootError CATALOG_INVALID */
+export function withAdminFiles(catalog: Catalog, folder: string = ADMIN_FOLDER): Catalog {
+  return extendCatalog(catalog, adminFiles(folder));
 }
 
 /** The catalog with the admin's files over it, in their order. @throws GuestbootError CATALOG_INVALID */

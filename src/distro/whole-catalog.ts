@@ -1,0 +1,22 @@
+/**
+ * The catalog that the program works with: its own families, and what the admin's files add to them.
+ *
+ * Reading and checking its own takes longer than most of a start, so the build of the single executable does it and
+ * keeps the result; from its sources the program does it when it is asked.
+ */
+import { catalogFiles } from "../base/program.ts";
+import type { Catalog } from "./catalog.ts";
+import { ADMIN_FOLDER, parseCatalog, withAdminFiles, type CatalogFile } from "./read-catalog.ts";
+
+let ownFamilies: Catalog | null = null;
+
+/** @param folder of the admin's; it need not exist. @throws GuestbootError CATALOG_INVALID naming file and field */
+export function wholeCatalog(folder: string = ADMIN_FOLDER): Catalog {
+  ownFamilies ??= parseCatalog(catalogFiles());
+  return withAdminFiles(ownFamilies, folder);
+}
+
+/** For the build: what is kept is what `wholeCatalog` begins with. */
+export function keepOwnFamilies(files: readonly CatalogFile[]): void {
+  ownFamilies = parseCatalog(files);
+}

@@ -1,0 +1,62 @@
+/**
+ * An overlay as one more member for the end of an initrd. The kernel unpacks members in order, so what stands in the
+ * last one wins; the cost is the overlay's, whatever the initrd's size and compression.
+ *
+ * The member is compressed by a library in place of the platform's zlib, whose output differs from build to build: the
+ * same overlay gives the same bytes on every machine. Not here: a look at what the initrd holds. Where it has a symbolic
+ * link and the overlay a folder of that name, the kernel puts the folder in the link's place; a repack keeps the link.
+ */
+import type { Overlay } from "./overlay.ts";
+import { packOverlay } from "./write-cpio.ts";
+
+/** gzip's own. */
+const LEVEL = 6;
+
+/**
+ * The member's bytes, for the end of an initrd: padding first.
+ * @param initrdSize bytes of the initrd so far
+ * @throws GuestbootError as `packOverlay`
+ */
+export async function* appendedMember(
+  overlay: Overlay,
+  compression: "gzip" | "none",
+  initrd: { readonly size: number; readonly endsInLz4: boolean },
+): AsyncGenerator<Uint8Array, void> {
+  // An LZ4 decompressor of the kernel knows its end only by four zeros (Linux 5.8).
+  const padding = (-initrd.size & 3) + (initrd.endsInLz4 ? 4 : 0);
+  if (padding > 0) yield new Uint8Array(padding);
+  const archive = packOverlay(overlay);
+  if (compression === "none") yield* archive;
+  else yield* gzipped(archive);
+}
+
+/** In the same bytes everywhere: no name, no time, and a library's own deflate. */
+async function* gzipped(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  const { Deflate } = await import("pako");
+  const ready: Uint8Array[] = [];
+  const deflate = new Deflate({ level: LEVEL, gzip: true, chunkSize: 64 * 1024 });
+  deflate.onData = (chunk: Uint8Array) => void ready.push(chunk);
+  for (const chunk of chunks) {
+    deflate.push(chunk, false);
+    yield* ready.splice(0);
+  }
+  deflate.push(new Uint8Array(0), true);
+  yield* ready;
+}
+
+/** Why an initrd cannot be given one more member, or null when it can. */
+export type NeedsRepack = "kernel before 2.6" | "LZ4 before Linux 5.8" | null;
+
+/**
+ * Can this kernel take one more member? Archives that follow each other came with Linux 2.6.0. A member in LZ4's legacy
+ * frame has no end of its own: kernels before 5.8 fail at what follows it ("lib/lz4: correctly handle zero-padding
+ * around initrds", decompress_unlz4.c), so does one whose version nobody knows.
+ *
+ * @param kernelVersion "6.1.0-44-amd64"; null: not known
+ */
+export function whyRepack(kernelVersion: string | null, endsInLz4: boolean): NeedsRepack {
+  const version = /^(\d{1,4})\.(\d{1,4})/.exec(kernelVersion ?? "");
+  const number = version === null ? null : Number(version[1]) * 10_000 + Number(version[2]);
+  if (number !== null && number < 20_006) return "kernel before 2.6";
+  return endsInLz4 && (number === null || number < 50_008) ? "LZ4 before Linux 5.8" : null;
+}

@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DEBIAN_INSTALLER } from "../../fixtures/debian-installer.ts";
+import { call } from "../filesystem/call.ts";
+import { programPath, run, temporaryFolder } from "../program.ts";
+
+/**
+ * Debian's own installer kernel unpacks what we have written. The preseed's first command prints the overlay's file, so
+ * one line on the console proves that both were found; then it turns the machine off.
+ */
+const QEMU = "/usr/bin/qemu-system-x86_64";
+const TIMEOUT_MS = 300_000;
+const PROOF = "the overlay is here: 2718281828";
+const PRESEED = "d-i preseed/early_command string cat /overlay-proof > /dev/console; poweroff -f\n";
+
+const temporary = temporaryFolder();
+afterAll(() => temporary[Symbol.dispose]());
+const at = (name: string) => path.join(temporary.path, name);
+
+beforeAll(() => {
+  if (!fs.existsSync(QEMU)) throw new Error(`${QEMU} is missing: apt-get install qemu-system-x86`);
+  if (!fs.existsSync(DEBIAN_INSTALLER.initrd)) {
+    throw new Error(`${DEBIAN_INSTALLER.initrd} is missing: apt-get install ${DEBIAN_INSTALLER.package}`);
+  }
+  fs.mkdirSync(at("overlay"));
+  fs.writeFileSync(at("overlay/overlay-proof"), `${PROOF}\n`);
+  fs.writeFileSync(at("answers.cfg"), PRESEED);
+});
+
+/** @returns the words that the kernel is to be told */
+function patch(initrd: string, output: string, ...options: readonly string[]): string {
+  const own = ["--overlay", at("overlay"), "--preseed", at("answers.cfg"), "--output", output, "--json"];
+  const done = run(programPath("guestboot"), ["patch", initrd, ...own, ...options]);
+  expect(done.stderr).not.toContain("guestboot:");
+  expect(done.status).toBe(0);
+  const facts: unknown = JSON.parse(done.stdout);
+  if (typeof facts === "object" && facts !== null && "arguments" in facts) return String(facts.arguments);
+  throw new Error(`no arguments: ${done.stdout}`);
+}
+
+/** What the serial console shows until the machine is off. */
+async function boot(initrd: string, words: string): Promise<string> {
+  const machine = ["-accel", "tcg", "-m", "1024", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"];
+  const kernel = ["-kernel", DEBIAN_INSTALLER.kernel, "-initrd", initrd];
+  const append = ["-serial", "stdio", "-append", `console=ttyS0 DEBIAN_FRONTEND=text ${words}`];
+  const child = spawn(QEMU, [...machine, ...kernel, ...append], { stdio: ["ignore", "pipe", "pipe"] });
+  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS - 10_000);
+  let console = "";
+  child.stdout.setEncoding("latin1").on("data", (text: string) => (console += text));
+  child.stderr.setEncoding("latin1").on("data", (text: string) => (console += text));
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  child.on("error", reject);
+  child.on("close", () => resolve(console.replaceAll("\r", "")));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+describe("Debian's installer kernel boots a patched initrd", () => {
+  it("with overlay and preseed appended to the original", { timeout: TIMEOUT_MS }, async () => {
+    const words = patch(DEBIAN_INSTALLER.initrd, at("appended"));
+    expect(await boot(at("appended"), words)).toContain(`\n${PROOF}\n`);
+  });
+
+  it("that came as xz and was appended to", { timeout: TIMEOUT_MS }, async () => {
+    const script = 'gzip -dc "$1" | xz -0 -T0 --check=crc32 > "$2"';
+    call("sh", ["-c", script, "sh", DEBIAN_INSTALLER.initrd, at("initrd.xz")], "xz-utils");
+    const words = patch(at("initrd.xz"), at("from-xz"));
+    expect(await boot(at("from-xz"), words)).toContain(`\n${PROOF}\n`);
+  });
+
+  it("that was repacked to zstd", { timeout: TIMEOUT_MS }, async () => {
+    const words = patch(DEBIAN_INSTALLER.initrd, at("repacked"), "--repack", "--compression", "zstd");
+    expect(fs.readFileSync(at("repacked")).subarray(0, 4)).toEqual(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]));
+    expect(await boot(at("repacked"), words)).toContain(`\n${PROOF}\n`);
+  });
+
+  it("that came as LZ4 and was appended to, for a kernel new enough", { timeout: TIMEOUT_MS }, async () => {
+    const script = 'gzip -dc "$1" | lz4 -l -q - "$2"';
+    call("sh", ["-c", script, "sh", DEBIAN_INSTALLER.initrd, at("initrd.lz4")], "lz4");
+    const words = patch(at("initrd.lz4"), at("from-lz4"), "--kernel", DEBIAN_INSTALLER.kernel);
+    expect(fs.statSync(at("from-lz4")).size).toBeGreaterThan(fs.statSync(at("initrd.lz4")).size);
+    expect(await boot(at("from-lz4"), words)).toContain(`\n${PROOF}\n`);
+  });
+});
