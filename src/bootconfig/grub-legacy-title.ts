@@ -3,9 +3,13 @@
  * https://www.gnu.org/software/grub/manual/legacy/Command_002dline-and-menu-entry-commands.html
  *
  * Where GRUB would stop with an error and upstream pygrub boots (an initrd before its kernel, a path without its first
- * slash), we boot and say so. Not followed: `configfile`, files named by block list, Solaris' `kernel$` and `module$`.
+ * slash), we boot and say so. `map`, `hide`, `parttype` and their kind change what firmware or another system sees, and
+ * `savedefault` writes: none of it matters to a kernel under Xen. Not read: files named by block list, Solaris'
+ * `kernel$` and `module$`.
  */
+import { GuestbootError } from "../base/errors.ts";
 import type { BootEntry, FileReference } from "./boot-config.ts";
+import type { GuestVolume, Surroundings } from "./guest-volume.ts";
 import { parseDevice, splitDevice, type NamedDevice } from "./grub-device.ts";
 import { splitWord, type Command } from "./grub-legacy-line.ts";
 import { quote } from "../base/printable.ts";
@@ -22,16 +26,24 @@ export interface ReadTitle {
   readonly entry: BootEntry | null;
   readonly reason: string;
   readonly notes: readonly string[];
+  /** The other config that it goes on in; null when in none. */
+  readonly configFile: FileReference | null;
 }
+
+/** What `root`, `uuid` or `find --set-root` has set. */
+type Root = NamedDevice | { readonly kind: "volume"; readonly volume: GuestVolume };
 
 /** A file of the entry with its command line, or why it cannot be read. */
 type LoadedFile =
   | { readonly kind: "file"; readonly file: FileReference; readonly arguments: string }
   | { readonly kind: "refused"; readonly reason: string };
 
-export function readTitle(title: Title): ReadTitle {
+/** @param surroundings where `uuid` and `find` look; null: nowhere */
+export function readTitle(title: Title, surroundings: Surroundings | null = null): ReadTitle {
   const notes: string[] = [];
-  let root: NamedDevice | null = null;
+  let root: Root | null = null;
+  let isLocked = false;
+  let configFile: LoadedFile | null = null;
   let kernel: LoadedFile | null = null;
   let ramdisk: LoadedFile | null = null;
   let modules: LoadedFile[] = [];
@@ -42,6 +54,16 @@ export function readTitle(title: Title): ReadTitle {
       case "rootnoverify":
         // Without a value it only shows the device that is set.
         if (value !== "") root = parseDevice(splitWord(value).word);
+        break;
+      case "uuid":
+      case "find": {
+        const found = word === "uuid" ? findUuid(value, surroundings) : findSetRoot(value, surroundings);
+        if (found === "missing") notes.push(`line ${line}: ${word} finds no volume for ${quote(value)}`);
+        else if (found !== null) root = found;
+        break;
+      }
+      case "configfile":
+        configFile = loadFile(value, root, line, notes);
         break;
       case "kernel":
         if (kernel === null && ramdisk !== null) notes.push(`line ${line}: the initrd stands before its kernel`);
@@ -62,6 +84,7 @@ export function readTitle(title: Title): ReadTitle {
         break;
       case "lock":
       case "password":
+        isLocked = true;
         notes.push(`line ${line}: ${quote(title.text)} is protected by a password, which is not asked for`);
         break;
     }
@@ -78,17 +101,52 @@ export function readTitle(title: Title): ReadTitle {
     }
   }
 
-  if (kernel === null) return { entry: null, reason: whyNoKernel(title.commands), notes };
-  if (kernel.kind === "refused") return { entry: null, reason: kernel.reason, notes };
-  if (ramdisk?.kind === "refused") return { entry: null, reason: ramdisk.reason, notes };
+  if (kernel === null) {
+    const other = configFile?.kind === "file" ? configFile.file : null;
+    const reason = configFile?.kind === "refused" ? configFile.reason : whyNoKernel(title.commands);
+    return { entry: null, reason, notes, configFile: other };
+  }
+  if (kernel.kind === "refused") return { entry: null, reason: kernel.reason, notes, configFile: null };
+  if (ramdisk?.kind === "refused") return { entry: null, reason: ramdisk.reason, notes, configFile: null };
   const entry: BootEntry = {
     title: title.text,
     id: null,
     kernel: kernel.file,
     ramdisks: ramdisk === null ? [] : [ramdisk.file],
     arguments: kernel.arguments,
+    ...(isLocked ? { isLocked } : {}),
   };
-  return { entry, reason: "", notes };
+  return { entry, reason: "", notes, configFile: null };
+}
+
+/** `uuid UUID`, of Debian's and Ubuntu's GRUB: the volume whose filesystem has it becomes the root. */
+function findUuid(value: string, surroundings: Surroundings | null): Root | "missing" | null {
+  const wanted = splitWord(value).word.toLowerCase();
+  if (wanted === "" || surroundings === null) return null;
+  return volumeThat((volume) => volume.filesystem().uuid?.toLowerCase() === wanted, surroundings);
+}
+
+/** `find --set-root [--ignore-floppies] PATH`: the volume that has the file. Without the option it only prints. */
+function findSetRoot(value: string, surroundings: Surroundings | null): Root | "missing" | null {
+  let isRoot = false;
+  let rest = value;
+  for (; rest.startsWith("--"); rest = splitWord(rest).rest) isRoot ||= splitWord(rest).word === "--set-root";
+  const path = splitWord(rest).word;
+  if (!isRoot || surroundings === null || !path.startsWith("/")) return null;
+  return volumeThat((volume) => volume.filesystem().find(path) !== null, surroundings);
+}
+
+/** The config's own volume first: another one must not pass for it. */
+function volumeThat(is: (volume: GuestVolume) => boolean, { own, volumes }: Surroundings): Root | "missing" {
+  for (const volume of [own, ...volumes.filter((other) => other !== own)]) {
+    try {
+      if (is(volume)) return { kind: "volume", volume };
+    } catch (error) {
+      // A volume that cannot be read is not the one that is looked for.
+      if (!(error instanceof GuestbootError)) throw error;
+    }
+  }
+  return "missing";
 }
 
 /** `--type=linux` and `--no-mem-option` come before the file. */
@@ -98,7 +156,7 @@ function skipOptions(value: string): string {
   return rest;
 }
 
-function loadFile(value: string, root: NamedDevice | null, line: number, notes: string[]): LoadedFile {
+function loadFile(value: string, root: Root | null, line: number, notes: string[]): LoadedFile {
   const { word, rest } = splitWord(value);
   const name = splitDevice(word);
   const device = name.device ?? root;
@@ -109,7 +167,11 @@ function loadFile(value: string, root: NamedDevice | null, line: number, notes: 
   if (path === "") return { kind: "refused", reason: `line ${line} names no file` };
   if (/^\d*\+\d/.test(path)) return { kind: "refused", reason: `line ${line} names blocks of a disk, not a file` };
   if (!path.startsWith("/")) notes.push(`line ${line}: ${quote(path)} is read as if it began with a slash`);
-  const file = { device: device?.device ?? null, path: path.startsWith("/") ? path : `/${path}` };
+  const file = {
+    device: device?.kind === "disk" ? device.device : null,
+    ...(device?.kind === "volume" ? { volume: device.volume } : {}),
+    path: path.startsWith("/") ? path : `/${path}`,
+  };
   return { kind: "file", file, arguments: rest };
 }
 
@@ -124,7 +186,7 @@ function whyNoKernel(commands: readonly Command[]): string {
   if (commands.length === 0) return "it is a heading without commands";
   for (const { word, value } of commands) {
     if (word === "chainloader") return "it starts another boot loader (chainloader)";
-    if (word === "configfile") return `it goes on in another config, ${quote(value)}, which is not followed yet`;
+    if (word === "configfile") return `it goes on in another config, ${quote(value)}`;
   }
   const words = [...new Set(commands.map((command) => command.word))];
   const shown = words.slice(0, 6).map(quote).join(", ");

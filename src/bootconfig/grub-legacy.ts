@@ -2,12 +2,14 @@
  * GRUB legacy's menu.lst (grub.conf): which entries it has and which one boots, as the GNU GRUB 0.97 manual has it.
  * https://www.gnu.org/software/grub/manual/legacy/
  *
- * Pure: text in, entries out. Nothing is written back, so `savedefault` does nothing; nothing is interactive, so
- * `password` and `lock` do not hold anybody up. What one title boots is in `grub-legacy-title.ts`.
+ * Text in, entries out; what lies outside of the text comes through the options. Nothing is written back, so
+ * `savedefault` does nothing; `password` and `lock` are for the menu and hold up no start without one. What one title
+ * boots is in `grub-legacy-title.ts`.
  */
 import { Budget } from "../base/budget.ts";
 import { GuestbootError } from "../base/errors.ts";
-import type { BootConfig, BootEntry } from "./boot-config.ts";
+import type { BootConfig, BootEntry, FileReference, MenuPassword } from "./boot-config.ts";
+import type { Surroundings } from "./guest-volume.ts";
 import { readCommands, readNumber, splitWord, type Command } from "./grub-legacy-line.ts";
 import { readTitle, type Title } from "./grub-legacy-title.ts";
 import { quote } from "../base/printable.ts";
@@ -15,11 +17,18 @@ import { quote } from "../base/printable.ts";
 export interface GrubLegacyOptions {
   /** The text of the file `default` beside the config, or null when there is none; asked for `default saved` only. */
   readonly savedDefault?: () => string | null;
+  /** Where `uuid` and `find --set-root` look. */
+  readonly surroundings?: Surroundings;
+  /** Reads the config that `configfile` goes on in; words when it cannot be had. */
+  readonly readConfig?: (file: FileReference) => NumberedBootConfig | string;
 }
 
 /** A config whose entries have numbers of their own, because what boots no kernel is counted too. */
 export interface NumberedBootConfig extends BootConfig {
-  /** For each of `entries` its number among all titles, from 0, as `default` and pygrub's `--entry` count. */
+  /**
+   * For each of `entries` its number among all titles, from 0, as `default` and pygrub's `--entry` count. A title that
+   * goes on in another config has the number of that one's default; its others have none (NaN).
+   */
   readonly numbers: readonly number[];
 }
 
@@ -42,9 +51,16 @@ export function parseGrubLegacy(text: string, options: GrubLegacyOptions = {}): 
   const numbers: number[] = [];
   const reasons: string[] = [];
   for (const title of titles) {
-    const read = readTitle(title);
+    const read = readTitle(title, options.surroundings ?? null);
     notes.push(...read.notes);
-    if (read.entry === null) {
+    const other = read.configFile === null ? null : (options.readConfig?.(read.configFile) ?? null);
+    if (other !== null && typeof other !== "string") {
+      notes.push(...other.notes);
+      entries.push(...other.entries.map((entry) => below(title.text, entry)));
+      numbers.push(...other.entries.map((_, index) => (index === other.default ? title.number : NaN)));
+    } else if (other !== null) {
+      reasons.push(`${title.number} ${quote(title.text)}: ${read.reason}: ${other}`);
+    } else if (read.entry === null) {
       reasons.push(`${title.number} ${quote(title.text)}: ${read.reason}`);
     } else {
       entries.push(read.entry);
@@ -59,7 +75,9 @@ export function parseGrubLegacy(text: string, options: GrubLegacyOptions = {}): 
     entries,
     numbers,
     default: chosen,
+    fallback: fallbacksOf(menu, numbers).filter((index) => index !== chosen),
     timeout: readNumber(valueOf(menu, "timeout") ?? ""),
+    passwords: readPasswords(menu),
     notes: cut(notes, MAX_NOTES, "notes"),
   };
 }
@@ -124,6 +142,26 @@ function readDefault(value: string | null, notes: string[], savedDefault: () => 
   return number ?? 0;
 }
 
+/** Indices of the entries that `fallback` names and that boot a kernel. */
+function fallbacksOf(menu: readonly Command[], numbers: readonly number[]): number[] {
+  const named = readFallbacks(valueOf(menu, "fallback") ?? "").map((number) => numbers.indexOf(number));
+  return named.filter((index) => index >= 0);
+}
+
+function below(submenu: string, entry: BootEntry): BootEntry {
+  return { ...entry, submenu: [submenu, ...(entry.submenu ?? [])] };
+}
+
+/** `password [--md5|--encrypted] PASSWORD [CONFIG]` above the titles; the last one counts. */
+function readPasswords(menu: readonly Command[]): MenuPassword[] {
+  const first = splitWord(valueOf(menu, "password") ?? "");
+  const value = first.word.startsWith("--") ? splitWord(first.rest).word : first.word;
+  if (value === "") return [];
+  if (!first.word.startsWith("--")) return [{ user: null, form: "plain", value }];
+  const form = value.startsWith("$5$") ? "sha256-crypt" : value.startsWith("$6$") ? "sha512-crypt" : "md5-crypt";
+  return [{ user: null, form, value }];
+}
+
 function readFallbacks(value: string): number[] {
   const numbers: number[] = [];
   for (let left = splitWord(value); left.word !== "" && numbers.length < 20; left = splitWord(left.rest)) {
@@ -149,7 +187,7 @@ const GENERAL_WORDS = new Set(
 const ENTRY_WORDS = new Set(
   (
     "root rootnoverify kernel initrd module modulenounzip chainloader configfile lock savedefault makeactive map boot " +
-    "blocklist cat cmp displayapm displaymem embed find fstest geometry halt help impsprobe install ioprobe md5crypt " +
+    "uuid blocklist cat cmp displayapm displaymem embed find fstest geometry halt help impsprobe install ioprobe md5crypt " +
     "pause quit quiet read reboot setup testload testvbe uppermem vbeprobe"
   ).split(" "),
 );

@@ -1,14 +1,21 @@
 /**
- * Finds the boot config in a guest's filesystem, where upstream pygrub looks and in its order, and reads it.
+ * Finds the boot config on a guest's volume, where upstream pygrub looks and in its order, and reads it. After those
+ * come the places that upstream does not know: the Boot Loader Specification's, and Ubuntu's subvolume on btrfs.
  *
- * Not read yet: GRUB 2, syslinux and BLS. What is found of them is named in the error when nothing else is there.
+ * A config that boots nothing (a stub whose target is gone, a menu without a kernel) gives way to the next place.
  */
 import { GuestbootError } from "../base/errors.ts";
-import { decodeText } from "../base/text.ts";
-import type { GuestFilesystem, NodeKind } from "../filesystem/filesystem.ts";
-import type { BootConfig, ConfigSyntax } from "./boot-config.ts";
-import { MAX_CONFIG_SIZE, parseGrubLegacy } from "./grub-legacy.ts";
 import { quote } from "../base/printable.ts";
+import { decodeText } from "../base/text.ts";
+import type { FilesystemNode, GuestFilesystem, NodeKind } from "../filesystem/filesystem.ts";
+import { readBlsMenu } from "./bls-menu.ts";
+import { readBlsEntries } from "./bls.ts";
+import type { BootConfig, ConfigReader, ConfigSyntax } from "./boot-config.ts";
+import { readGrubLegacy } from "./grub-legacy-guest.ts";
+import { MAX_CONFIG_SIZE } from "./grub-legacy.ts";
+import { parseGrub2 } from "./grub2/grub2.ts";
+import type { GuestVolume, Surroundings } from "./guest-volume.ts";
+import { readSyslinux } from "./syslinux/syslinux.ts";
 
 export interface LocatedConfig {
   readonly path: string;
@@ -31,19 +38,24 @@ export const CONFIG_PLACES: readonly Place[] = [
   ...places("syslinux", "file", "/extlinux/extlinux.conf", "/extlinux.conf"),
   ...places("grub-legacy", "file", "/boot/grub/menu.lst", "/boot/grub/grub.conf", "/grub/menu.lst", "/grub/grub.conf"),
   ...places("bls", "directory", "/boot/loader/entries", "/loader/entries"),
+  ...places("bls", "directory", "/boot/EFI/Linux", "/EFI/Linux"),
+  ...places("grub2", "file", "/@/boot/grub/grub.cfg"),
 ];
 
-/** Reads a config's text; `beside` reads the first bytes of another file in the config's folder, null when missing. */
-type ReadConfig = (text: string, beside: (name: string) => string | null) => BootConfig;
+/** The files that a boot loader on an EFI partition starts with; mostly stubs that lead to a config elsewhere. */
+export const EFI_PLACES: readonly Place[] = places(
+  "grub2",
+  "file",
+  ..."BOOT debian ubuntu fedora redhat centos rocky almalinux opensuse sles mageia arch"
+    .split(" ")
+    .map((vendor) => `/EFI/${vendor}/grub.cfg`),
+);
 
-const NOT_YET = "only GRUB legacy's menu.lst can be read yet";
-
-/** The syntaxes that can be read; null for those that cannot yet. */
-const READERS: Readonly<Record<ConfigSyntax, ReadConfig | null>> = {
-  grub2: null,
-  syslinux: null,
-  "grub-legacy": (text, beside) => parseGrubLegacy(text, { savedDefault: () => beside("default") }),
-  bls: null,
+const READERS: Readonly<Record<ConfigSyntax, ConfigReader>> = {
+  grub2: (text, place) => parseGrub2(text, place, readBlsEntries),
+  syslinux: readSyslinux,
+  "grub-legacy": readGrubLegacy,
+  bls: readBlsMenu,
 };
 
 const SYNTAX_NAMES: Readonly<Record<ConfigSyntax, string>> = {
@@ -53,56 +65,102 @@ const SYNTAX_NAMES: Readonly<Record<ConfigSyntax, string>> = {
   bls: "boot loader specification",
 };
 
+/** What a look at one place found. */
+interface Look {
+  readonly place: Place;
+  readonly found: FilesystemNode | "looping";
+}
+
 /**
- * The first config that can be read and boots a kernel.
- * @throws NO_BOOT_CONFIG when there is none that we can read; NO_BOOT_ENTRY when none boots a kernel; FILE_TOO_LARGE,
+ * The first config on the volume that can be read and boots a kernel.
+ * @throws NO_BOOT_CONFIG when there is none; NO_BOOT_ENTRY when none boots a kernel; FILE_TOO_LARGE,
  *   BUDGET_EXCEEDED; the errors of the filesystem's driver
  */
-export function locateBootConfig(filesystem: GuestFilesystem): LocatedConfig {
+export function locateBootConfig(
+  surroundings: Surroundings,
+  candidates: readonly Place[] = CONFIG_PLACES,
+): LocatedConfig {
+  const filesystem = surroundings.own.filesystem();
   const passedOver: string[] = [];
   const failures: GuestbootError[] = [];
-  for (const { syntax, path, kind } of CONFIG_PLACES) {
-    const found = lookFor(filesystem, path, kind);
-    if (found === "missing") continue;
-    const read = READERS[syntax];
-    if (found === "looping") {
+  for (const [index, candidate] of candidates.entries()) {
+    const look = lookFor(filesystem, candidate);
+    if (look === null) continue;
+    const { syntax, path } = candidate;
+    if (look.found === "looping") {
       passedOver.push(`${path} (its symbolic links lead nowhere)`);
-    } else if (read === null) {
-      passedOver.push(`${path} (${SYNTAX_NAMES[syntax]})`);
     } else {
       try {
-        const config = read(readText(filesystem, path), (name) => readBeside(filesystem, path, name));
+        const text = candidate.kind === "directory" ? "" : readText(filesystem, path);
+        const config = READERS[syntax](text, { ...surroundings, path });
         const notes = [
-          ...passedOver.map((other) => `${other} is there too, but cannot be read yet: passed over`),
+          ...passedOver.map((other) => `${other}: passed over`),
           ...failures.map((failure) => `passed over: ${failure.message}`),
         ];
-        return { path, config: { ...config, notes: [...notes, ...config.notes] } };
+        const explanation = [...notes, ...explain(filesystem, look, candidates.slice(index + 1))];
+        return {
+          path,
+          config: {
+            ...config,
+            notes: [...notes, ...config.notes],
+            explanation: [...explanation, ...(config.explanation ?? [])],
+          },
+        };
       } catch (error) {
         // The next place may hold a better one; if none does, the first failure is told.
         failures.push(withPath(error, path));
       }
     }
   }
-  throw failures[0] ?? noConfig(passedOver);
+  throw failures[0] ?? noConfig(passedOver, candidates);
+}
+
+/** Why this one, with the others that are there: as sentences that nobody reads unless they ask. */
+function explain(filesystem: GuestFilesystem, chosen: Look, rest: readonly Place[]): string[] {
+  const { path, syntax } = chosen.place;
+  const first = `${path} (${SYNTAX_NAMES[syntax]}) decides: it is the first place in the loader's order that boots a kernel`;
+  const others = rest
+    .map((place) => lookFor(filesystem, place))
+    .filter((look) => look !== null)
+    .map(
+      (look) => `${look.place.path} (${SYNTAX_NAMES[look.place.syntax]}) is there too${age(look, chosen)}: not read`,
+    );
+  return [first, ...others];
+}
+
+/** ", and older": where the filesystem tells when files were changed. */
+function age(look: Look, chosen: Look): string {
+  const [one, other] = [look, chosen].map(({ found }) => (found === "looping" ? undefined : found.mtime));
+  if (one === undefined || other === undefined || one === other) return "";
+  return one < other ? ", and older" : ", and newer";
 }
 
 /**
  * A config file by itself, without the filesystem around it (`pygrub --isconfig`). The syntax goes by the file's name;
  * a name that tells nothing is taken for GRUB legacy.
- * @throws NO_BOOT_CONFIG when that syntax cannot be read yet; and as `locateBootConfig`
+ * @throws as `locateBootConfig`
  */
 export function parseConfigFile(path: string, text: string): BootConfig {
-  const syntax = syntaxOf(path);
-  const read = READERS[syntax];
-  if (read === null) {
-    throw new GuestbootError("NO_BOOT_CONFIG", `${quote(path)} is a ${SYNTAX_NAMES[syntax]} config: ${NOT_YET}`);
-  }
+  const own: GuestVolume = { name: "file", number: null, partitionUuid: null, filesystem: () => NOTHING };
   try {
-    return read(text, () => null);
+    return READERS[syntaxOf(path)](text, { own, volumes: [own], path });
   } catch (error) {
     throw withPath(error, quote(path));
   }
 }
+
+/** What is around a config file by itself. */
+const NOTHING: GuestFilesystem = {
+  type: "none",
+  uuid: null,
+  label: null,
+  notes: [],
+  find: () => null,
+  open(path) {
+    throw new GuestbootError("FILE_MISSING", `${path} is not there: only the config itself is read`);
+  },
+  list: () => [],
+};
 
 function syntaxOf(path: string): ConfigSyntax {
   if (path.endsWith("grub.cfg")) return "grub2";
@@ -110,11 +168,13 @@ function syntaxOf(path: string): ConfigSyntax {
   return /\/loader\/entries\/[^/]*\.conf$/.test(path) ? "bls" : "grub-legacy";
 }
 
-function lookFor(filesystem: GuestFilesystem, path: string, kind: NodeKind): "there" | "missing" | "looping" {
+/** Null when there is nothing of that kind. */
+function lookFor(filesystem: GuestFilesystem, place: Place): Look | null {
   try {
-    return filesystem.find(path)?.kind === kind ? "there" : "missing";
+    const found = filesystem.find(place.path);
+    return found?.kind === place.kind ? { place, found } : null;
   } catch (error) {
-    if (error instanceof GuestbootError && error.code === "LINK_LOOP") return "looping";
+    if (error instanceof GuestbootError && error.code === "LINK_LOOP") return { place, found: "looping" };
     throw error;
   }
 }
@@ -130,29 +190,19 @@ function readText(filesystem: GuestFilesystem, path: string): string {
   return decodeText(content.read(0, content.size));
 }
 
-/** The first 512 bytes of the file `name` in the folder of `path`; null when there is no such file. */
-function readBeside(filesystem: GuestFilesystem, path: string, name: string): string | null {
-  const beside = path.slice(0, path.lastIndexOf("/") + 1) + name;
-  if (lookFor(filesystem, beside, "file") !== "there") return null;
-  const content = filesystem.open(beside);
-  return decodeText(content.read(0, Math.min(content.size, 512)));
-}
-
 /** The same error with the config's path in its words. Anything but our own kind is thrown on. */
 function withPath(error: unknown, path: string): GuestbootError {
   if (!(error instanceof GuestbootError)) throw error;
   return new GuestbootError(error.code, `${path}: ${error.message}`, { hint: error.hint, cause: error });
 }
 
-function noConfig(passedOver: readonly string[]): GuestbootError {
+function noConfig(passedOver: readonly string[], candidates: readonly Place[]): GuestbootError {
   if (passedOver.length > 0) {
-    return new GuestbootError(
-      "NO_BOOT_CONFIG",
-      `no boot config that can be read: found ${passedOver.join(", ")}, but ${NOT_YET}`,
-      { hint: "name the files inside the guest, --kernel=PATH --ramdisk=PATH" },
-    );
+    return new GuestbootError("NO_BOOT_CONFIG", `no boot config that can be read: found ${passedOver.join(", ")}`, {
+      hint: "name the files inside the guest, --kernel=PATH --ramdisk=PATH",
+    });
   }
-  const looked = CONFIG_PLACES.map((place) => place.path).join(", ");
+  const looked = candidates.map((place) => place.path).join(", ");
   return new GuestbootError("NO_BOOT_CONFIG", `no boot config; looked for ${looked}`, {
     hint: "if the guest's installation did not finish: guestboot vm reinstall UUID",
   });

@@ -3,8 +3,9 @@
  */
 import { GuestbootError } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
+import { renameDisks, type DiskRename } from "../bootconfig/map-disk.ts";
 import { startFromDisk, type DiskStart } from "../pipeline/disk-start.ts";
-import type { ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
+import type { Answer, ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { findUser } from "./find-user.ts";
@@ -17,6 +18,8 @@ export interface DiskBootDefaults {
   readonly format: OutputFormat;
   /** Come after the entry's own arguments and before the options'. */
   readonly extraArguments?: readonly ArgumentPiece[];
+  /** The VM's record allows a guess where its disk has no boot config. */
+  readonly guess?: boolean;
 }
 
 export async function bootFromDisk(options: PygrubBoot, settings: Settings, defaults: DiskBootDefaults): Promise<void> {
@@ -38,16 +41,22 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
     offset: options.offset,
     files: chosenFiles(options),
     entry: options.entry?.kind === "entry" ? options.entry.wanted : null,
+    guess: options.guess || defaults.guess === true,
     extraArguments: [...(defaults.extraArguments ?? []), ...givenArguments(options)],
     uid,
     maxFileSize: settings.maxFileSize,
     bootFolder,
     deliver(answer) {
-      output.write(formatAnswer(answer, options.outputFormat ?? defaults.format));
+      output.write(formatAnswer(withRenames(answer, options.diskRenames), options.outputFormat ?? defaults.format));
       output.close();
     },
     warn,
   });
+}
+
+function withRenames(answer: Answer, renames: readonly DiskRename[]): Answer {
+  const pieces = answer.arguments.map((piece) => ({ ...piece, text: renameDisks(piece.text, renames) }));
+  return { ...answer, arguments: pieces };
 }
 
 async function bootFolderOf(options: PygrubBoot, settings: Settings, defaults: DiskBootDefaults): Promise<string> {
@@ -59,7 +68,7 @@ async function bootFolderOf(options: PygrubBoot, settings: Settings, defaults: D
 }
 
 function chosenFiles(options: PygrubBoot): DiskStart["files"] {
-  if (options.kernel !== null) return { kernel: options.kernel, ramdisk: options.ramdisk };
+  if (options.kernel !== null) return { device: null, kernel: options.kernel, ramdisk: options.ramdisk };
   return options.entry?.kind === "files" ? options.entry : null;
 }
 

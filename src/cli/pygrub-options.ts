@@ -6,6 +6,7 @@
  * and a menu is refused with `--runas=0` too.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { readDiskRenames, type DiskRename } from "../bootconfig/map-disk.ts";
 import type { OutputFormat } from "../toolstack/answer.ts";
 import { getopt, type OptionRule } from "./getopt.ts";
 
@@ -49,6 +50,10 @@ export interface PygrubBoot {
   /** What the old xapi sends; null when not given. Escaped by xapi for `sxp` already. */
   readonly defaultArgs: string | null;
   readonly extraArgs: string | null;
+  /** May kernels be taken by their names where there is no boot config? */
+  readonly guess: boolean;
+  /** Disks that have other names here than in the guest's arguments. */
+  readonly diskRenames: readonly DiskRename[];
 }
 
 /** `entry`: a number or a title. `files`: domUloader's `DEVICE:KERNEL,INITRD`, which needs no boot config. */
@@ -81,6 +86,8 @@ Finds the kernel and the ramdisk of a Xen guest on its disk, copies them out, an
       --vm=NAME                which guest it is
       --default_args=ARGUMENTS, --extra_args=ARGUMENTS
                                as old versions of xapi send them
+      --map-disk=OLD=NEW       the guest's arguments name this disk anew, as in hda=xvda
+      --guess                  where there is no boot config: the newest kernel, by its name
       --debug                  say more when something fails
   -h, --help                   this text
 
@@ -107,7 +114,9 @@ type OptionName =
   | "domid"
   | "vm"
   | "default_args"
-  | "extra_args";
+  | "extra_args"
+  | "guess"
+  | "map-disk";
 
 const RULES: readonly OptionRule<OptionName>[] = [
   { name: "quiet", short: "q", value: false },
@@ -131,6 +140,8 @@ const RULES: readonly OptionRule<OptionName>[] = [
   { name: "vm", value: true, exactOnly: true },
   { name: "default_args", value: true, exactOnly: true },
   { name: "extra_args", value: true, exactOnly: true },
+  { name: "guess", value: false, exactOnly: true },
+  { name: "map-disk", value: true, exactOnly: true },
 ];
 
 /** 2^32 - 1 stands for "no user" in the kernel's calls. */
@@ -186,6 +197,8 @@ export function readPygrubOptions(argv: readonly string[]): PygrubOptions {
     vm: nonEmpty(given.get("vm")),
     defaultArgs: given.get("default_args") ?? null,
     extraArgs: given.get("extra_args") ?? null,
+    guess: given.has("guess"),
+    diskRenames: readDiskRenames(options.filter(({ name }) => name === "map-disk").map(({ value }) => value)),
   };
 }
 

@@ -10,7 +10,8 @@ import type { BootFiles } from "../store/boot-files.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { confine } from "./confine.ts";
 import { copyOut, type SendingDisk } from "./copy-out.ts";
-import { findBoot, findFiles, placesOf } from "./find-boot.ts";
+import { findFiles, placesOf } from "./find-boot.ts";
+import { findOrGuess, placesFrom } from "./guess-boot.ts";
 
 export interface DiskStart {
   readonly disk: string;
@@ -19,9 +20,11 @@ export interface DiskStart {
   /** Where the filesystem starts, in bytes, when the caller knows it better than the partition table; or null. */
   readonly offset: number | null;
   /** The caller's own choice of files inside the guest; else the boot config is read. */
-  readonly files: { readonly kernel: string; readonly ramdisk: string | null } | null;
+  readonly files: NamedBootFiles | null;
   /** `--entry`: an index or a title, or null. */
   readonly entry: string | null;
+  /** May a kernel be taken by its name where the disk has no boot config? */
+  readonly guess: boolean;
   /** Come after the entry's own arguments. */
   readonly extraArguments: readonly ArgumentPiece[];
   /** The user to become before parsing, or null. */
@@ -33,6 +36,13 @@ export interface DiskStart {
   /** Writes the answer to the toolstack. */
   deliver(answer: Answer): void;
   warn(line: string): void;
+}
+
+/** Files of the guest; `device` where it is known which volume has them ("xvda1"). */
+export interface NamedBootFiles {
+  readonly device: string | null;
+  readonly kernel: string;
+  readonly ramdisk: string | null;
 }
 
 /** @throws GuestbootError; no file is left behind then */
@@ -95,8 +105,8 @@ function choose(start: DiskStart, disk: OpenDisk): Chosen {
   });
   const search = { disk: start.disk, vm: start.vm, places: placesOf(table), notes: table.notes };
   if (start.files !== null) {
-    const { kernel, ramdisk } = start.files;
-    const found = findFiles(search, kernel, ramdisk);
+    const { device, kernel, ramdisk } = start.files;
+    const found = findFiles({ ...search, places: placesFrom(search.places, device) }, kernel, ramdisk);
     return {
       ...found,
       kernelPath: kernel,
@@ -104,7 +114,7 @@ function choose(start: DiskStart, disk: OpenDisk): Chosen {
       arguments: start.extraArguments,
     };
   }
-  const found = findBoot(search, start.entry);
+  const found = findOrGuess(search, start.entry, start.guess);
   for (const warning of found.warnings) start.warn(warning);
   return {
     kernel: found.kernel,

@@ -14,6 +14,8 @@ export interface InstallerPlan {
   readonly kind: "installer";
   /** What is to be resolved in the repository. */
   readonly request: TreeRequest;
+  /** The medium's own boot config picks the files of the request. */
+  readonly isChosenByMedium: boolean;
   /** What the record must be changed to once the files are in place. */
   readonly changes: readonly RecordChange[];
 }
@@ -56,7 +58,8 @@ export function planRound(record: VmRecord, request: InstallRequest, family: Fam
     };
   }
   checkSource(record, request, family);
-  return { kind: "installer", request: treeRequest(request, family), changes };
+  const isChosenByMedium = family.files === "record" && isFromCdrom(request);
+  return { kind: "installer", request: treeRequest(request, family), isChosenByMedium, changes };
 }
 
 /**
@@ -143,18 +146,7 @@ function checkSource(record: VmRecord, request: InstallRequest, family: Family):
       { hint: "set other-config:install-repository to the address of a repository on the network", args: ["cdrom"] },
     );
   }
-  if (family.files === "record" && fromCdrom) {
-    throw new GuestbootError(
-      "UNSUPPORTED_INSTALL_METHOD",
-      `VM ${record.uuid}: ${family.family} from cdrom takes its kernel from the medium's own boot config, which cannot ` +
-        "be read yet: that comes with the work on boot configs",
-      {
-        hint: "set other-config:install-repository to a network address, and install-kernel and install-ramdisk to paths below it",
-        args: ["cdrom"],
-      },
-    );
-  }
-  if (family.files === "record" && request.files === null) {
+  if (family.files === "record" && request.files === null && !fromCdrom) {
     throw new GuestbootError(
       "INVALID_SOURCE",
       `VM ${record.uuid}: ${family.family} needs to know which kernel to load from the repository`,

@@ -166,7 +166,7 @@ describe("a config that boots nothing", () => {
   test.for([
     ["title x\n", '0 "x": it is a heading without commands'],
     ["title x\nchainloader +1\n", "it starts another boot loader (chainloader)"],
-    ["title x\nconfigfile /y\n", 'it goes on in another config, "/y", which is not followed yet'],
+    ["title x\nconfigfile /y\n", 'it goes on in another config, "/y"'],
     ["title x\nroot (hd0,0)\nkernel$ /a\n", 'it has no kernel line, only "root", "kernel$"'],
     ["title x\nkernel\n", "line 2 names no file"],
     ["title x\nkernel (hd0,0)\n", "line 2 names no file"],

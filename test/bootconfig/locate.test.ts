@@ -1,9 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { GuestbootError } from "../../src/base/errors.ts";
-import { locateBootConfig, parseConfigFile } from "../../src/bootconfig/locate.ts";
+import { locateBootConfig as locate, parseConfigFile } from "../../src/bootconfig/locate.ts";
+import type { GuestFilesystem } from "../../src/filesystem/filesystem.ts";
 import { folderFilesystem } from "./folder-filesystem.ts";
 
 const menu = (kernel: string): string => `title x\nkernel ${kernel}\n`;
+
+function locateBootConfig(filesystem: GuestFilesystem) {
+  const own = { name: "partition 1", number: 1, partitionUuid: null, filesystem: () => filesystem };
+  return locate({ own, volumes: [own] });
+}
 
 function failureOf(run: () => unknown): GuestbootError {
   try {
@@ -30,11 +36,19 @@ describe("locating a boot config", () => {
     expect(locateBootConfig(folderFilesystem(files)).path).toBe("/boot/grub/grub.conf");
   });
 
-  test("a grub.cfg beside a menu.lst is passed over with a note", () => {
-    const files = { "/boot/grub/grub.cfg": "menuentry x { }", "/boot/grub/menu.lst": menu("/k") };
+  test("a grub.cfg comes before a menu.lst", () => {
+    const files = { "/boot/grub/grub.cfg": "menuentry x {\nlinux /two\n}\n", "/boot/grub/menu.lst": menu("/k") };
+    const { path, config } = locateBootConfig(folderFilesystem(files));
+    expect(path).toBe("/boot/grub/grub.cfg");
+    expect(config.entries[0]?.kernel.path).toBe("/two");
+    expect(config.explanation).toContain("/boot/grub/menu.lst (GRUB legacy) is there too: not read");
+  });
+
+  test("a grub.cfg that only leads to a file that is gone gives way to a menu.lst", () => {
+    const files = { "/boot/grub/grub.cfg": "configfile /gone/grub.cfg\n", "/boot/grub/menu.lst": menu("/k") };
     const { path, config } = locateBootConfig(folderFilesystem(files));
     expect(path).toBe("/boot/grub/menu.lst");
-    expect(config.notes).toContain("/boot/grub/grub.cfg (GRUB 2) is there too, but cannot be read yet: passed over");
+    expect(config.notes[0]).toMatch(/passed over: \/boot\/grub\/grub\.cfg: .*no file "\/gone\/grub\.cfg"/);
   });
 
   test("a config that boots nothing gives way to the next place, with a note", () => {
@@ -59,13 +73,6 @@ describe("locating a boot config", () => {
     const fixed = folderFilesystem({ "/grub/menu.lst": menu("/k"), "/grub/default": "1\n" });
     locateBootConfig(fixed);
     expect(fixed.opened).toEqual(["/grub/menu.lst"]);
-  });
-
-  test("the places of syntaxes that cannot be read yet are named when nothing else is there", () => {
-    const files = { "/boot/grub2/grub.cfg": "", "/extlinux.conf": "", "/boot/loader/entries": null };
-    const error = failureOf(() => locateBootConfig(folderFilesystem(files)));
-    expect(error.code).toBe("NO_BOOT_CONFIG");
-    expect(error.message).toContain("/boot/grub2/grub.cfg (GRUB 2), /extlinux.conf (syslinux), /boot/loader/entries (");
   });
 
   test("an empty guest gets the list of the places and what to do about an unfinished installation", () => {
@@ -103,14 +110,16 @@ describe("a config file by itself", () => {
   test.for(["menu.lst", "/tmp/grub.conf", "whatever"])("%s is read as GRUB legacy", (path) => {
     expect(parseConfigFile(path, menu("/k")).syntax).toBe("grub-legacy");
   });
-  test.for(["/boot/grub2/grub.cfg", "isolinux.cfg", "extlinux.conf", "/boot/loader/entries/a.conf"])(
-    "%s says that it cannot be read yet",
-    (path) => {
-      const error = failureOf(() => parseConfigFile(path, ""));
-      expect(error.code).toBe("NO_BOOT_CONFIG");
-      expect(error.message).toContain(path);
-    },
-  );
+  test.for([
+    ["/boot/grub2/grub.cfg", "menuentry x {\nlinux /k\n}\n", "grub2"],
+    ["isolinux.cfg", "LABEL x\nLINUX /k\n", "syslinux"],
+    ["extlinux.conf", "LABEL x\nLINUX /k\n", "syslinux"],
+    ["/boot/loader/entries/a.conf", "title x\nlinux /k\n", "bls"],
+  ] as const)("%s is read as what its name says", ([path, text, syntax]) => {
+    const config = parseConfigFile(path, text);
+    expect(config.syntax).toBe(syntax);
+    expect(config.entries[0]?.kernel.path).toBe("/k");
+  });
   test("its errors name it", () => {
     expect(failureOf(() => parseConfigFile("/tmp/menu.lst", "")).message).toContain("/tmp/menu.lst");
   });

@@ -28,6 +28,8 @@ const DEFAULTS: PygrubBoot = {
   vm: null,
   defaultArgs: null,
   extraArgs: null,
+  guess: false,
+  diskRenames: [],
 };
 
 describe("pygrub's command line", () => {
@@ -162,5 +164,25 @@ describe("pygrub's command line", () => {
       "quiet interactive list-entries not-really output output-format output-directory kernel ramdisk args entry " +
       "offset runas domid isconfig debug help vm default_args extra_args";
     for (const name of names.split(" ")) expect(PYGRUB_USAGE).toMatch(new RegExp(`--${name}\\b`));
+  });
+});
+
+describe("what upstream does not have", () => {
+  it("--map-disk may be given for several disks", () => {
+    expect(read("--map-disk=hda=xvda", "--map-disk", "hdb=xvdb", "/dev/sda").diskRenames).toEqual([
+      { from: "hda", to: "xvda" },
+      { from: "hdb", to: "xvdb" },
+    ]);
+    expect(() => read("--map-disk=hda", "/dev/sda")).toThrow(/must name two disks/);
+  });
+
+  it("--guess is asked for", () => {
+    expect(read("--guess", "/dev/sda").guess).toBe(true);
+    expect(read("/dev/sda").guess).toBe(false);
+  });
+
+  it("its names cannot be cut short, so that upstream's can", () => {
+    expect(() => read("--gue", "/dev/sda")).toThrow(/no option --gue/);
+    expect(() => read("--map=hda=xvda", "/dev/sda")).toThrow(/no option --map/);
   });
 });

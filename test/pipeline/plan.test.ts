@@ -213,6 +213,14 @@ describe("the rounds of an installation", () => {
     });
   });
 
+  it("pygrub from a medium leaves the files to the medium's own config", () => {
+    expect(roundOf(of("pygrub", { "install-repository": "cdrom" }))).toMatchObject({
+      isChosenByMedium: true,
+      request: { files: null },
+    });
+    expect(roundOf(of("rhlike", { "install-repository": "cdrom" }))).toMatchObject({ isChosenByMedium: false });
+  });
+
   it("debianlike from a medium needs no release", () => {
     expect(roundOf(of("debianlike", { "install-repository": "cdrom" })).kind).toBe("installer");
   });
