@@ -3,27 +3,30 @@
  */
 import type { ByteSource } from "../base/byte-source.ts";
 import { GuestbootError } from "../base/errors.ts";
+import { openBtrfs } from "./btrfs/btrfs-driver.ts";
+import { hasBtrfsMagic } from "./btrfs/superblock.ts";
 import { openExt } from "./ext/ext-driver.ts";
 import { hasExtMagic } from "./ext/superblock.ts";
+import { hasFatMagic } from "./fat/boot-sector.ts";
+import { openFat } from "./fat/fat-driver.ts";
 import type { GuestFilesystem } from "./filesystem.ts";
 import { guestFilesystem } from "./guest-filesystem.ts";
 import { openIso9660 } from "./iso9660/iso-driver.ts";
 import { hasIsoMagic } from "./iso9660/volume-descriptor.ts";
+import { openSquashfs } from "./squashfs/squashfs-driver.ts";
+import { hasSquashfsMagic } from "./squashfs/superblock.ts";
+import { hasXfsMagic } from "./xfs/superblock.ts";
+import { openXfs } from "./xfs/xfs-driver.ts";
 
 /** What else a volume may hold: the bytes that its format has at an offset. The first that fits is told. */
 const SIGNATURES: readonly { readonly what: string; readonly offset: number; readonly bytes: string }[] = [
-  { what: "an XFS filesystem", offset: 0, bytes: "XFSB" },
-  { what: "a btrfs filesystem", offset: 0x10040, bytes: "_BHRfS_M" },
   { what: "a ReiserFS filesystem", offset: 0x10034, bytes: "ReIsEr" },
-  { what: "a squashfs filesystem", offset: 0, bytes: "hsqs" },
   { what: "an encrypted volume (LUKS)", offset: 0, bytes: "LUKS\xba\xbe" },
   ...[0, 512, 1024, 1536].map((offset) => ({ what: "an LVM physical volume", offset, bytes: "LABELONE" })),
   ...[0, 4096].map((offset) => ({ what: "a member of a Linux RAID", offset, bytes: "\xfc\x4e\x2b\xa9" })),
   { what: "Linux swap space", offset: 4086, bytes: "SWAPSPACE2" },
   { what: "a partition table (GPT)", offset: 512, bytes: "EFI PART" },
   { what: "an NTFS filesystem", offset: 3, bytes: "NTFS    " },
-  { what: "a FAT filesystem", offset: 0x36, bytes: "FAT" },
-  { what: "a FAT filesystem", offset: 0x52, bytes: "FAT32" },
 ];
 
 const LOOKED_AT = 4096;
@@ -31,7 +34,12 @@ const LOOKED_AT = 4096;
 /** @throws NO_FILESYSTEM saying what is there instead; FEATURE_UNSUPPORTED, FILESYSTEM_DAMAGED */
 export function openFilesystem(source: ByteSource): GuestFilesystem {
   if (hasExtMagic(source)) return guestFilesystem(openExt(source));
+  if (hasXfsMagic(source)) return guestFilesystem(openXfs(source));
+  if (hasBtrfsMagic(source)) return guestFilesystem(openBtrfs(source));
   if (hasIsoMagic(source)) return guestFilesystem(openIso9660(source));
+  if (hasSquashfsMagic(source)) return guestFilesystem(openSquashfs(source));
+  // Last: a FAT volume has no magic number of its own, and others may begin with a boot sector, too.
+  if (hasFatMagic(source)) return guestFilesystem(openFat(source));
   throw new GuestbootError("NO_FILESYSTEM", describe(source));
 }
 

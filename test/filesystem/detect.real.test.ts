@@ -23,13 +23,8 @@ const namedAs = (words: string): unknown =>
 
 describe("a volume that a tool made", () => {
   it.each([
-    ["a btrfs filesystem", 120, "mkfs.btrfs", ["-q", image], "btrfs-progs"],
-    ["a FAT filesystem", 1, "mkfs.fat", ["-F", "12", image], "dosfstools"],
-    ["a FAT filesystem", 16, "mkfs.fat", ["-F", "16", image], "dosfstools"],
-    ["a FAT filesystem", 64, "mkfs.fat", ["-F", "32", image], "dosfstools"],
     ["Linux swap space", 1, "mkswap", [image], "util-linux"],
     ["a partition table (GPT)", 8, "sfdisk", ["-q", image], "fdisk"],
-    ["a squashfs filesystem", 0, "mksquashfs", [content, image, "-quiet", "-no-progress"], "squashfs-tools"],
     [
       "an encrypted volume (LUKS)",
       32,

@@ -90,21 +90,6 @@ describe("an encrypted file", () => {
   });
 });
 
-describe("an ext filesystem that was not unmounted", () => {
-  it("is read, with a note about its journal", () => {
-    imageWith([], "feature needs_recovery");
-    using opened = open();
-    expect(opened.filesystem.notes).toEqual([expect.stringContaining("journal")]);
-    expect(opened.filesystem.open("/boot/link").size).toBe(8);
-  });
-
-  it("is no reason for a note when it was unmounted", () => {
-    imageWith([]);
-    using opened = open();
-    expect(opened.filesystem.notes).toEqual([]);
-  });
-});
-
 /** Sets bits of the superblock's features: incompatible at 0x60, read-only compatible at 0x64. */
 const setIncompatible = (bits: number) => setBits(1024 + 0x60, bits);
 const setReadOnlyCompatible = (bits: number) => setBits(1024 + 0x64, bits);

@@ -1,16 +1,21 @@
 /**
  * Folders: names and the inodes they stand for.
  *
- * Every block is read as a list of entries. That is right for indexed folders too: their index blocks look like empty
- * entries to a reader that does not know them. The index itself is not used.
+ * A name in an indexed folder is looked for in the few blocks that the index tells. To list a folder, every block is
+ * read as a list of entries; that is right for indexed folders too: their index blocks look like empty entries to a
+ * reader that does not know them. Folders with case folding are looked through: the exact name first, else one that
+ * differs in case only, as far as this runtime's tables know cases (they may be newer than the filesystem's).
  * Specification: https://docs.kernel.org/filesystems/ext4/directory.html
  */
 import { Budget } from "../../base/budget.ts";
+import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
+import { decodeText } from "../../base/text.ts";
 import { contentOf } from "./content.ts";
-import { hasInlineData, inlineData, refuseEncrypted, type Inode } from "./inode.ts";
+import { damaged } from "./damage.ts";
+import { blocksOfName } from "./directory-index.ts";
+import { foldsCase, hasInlineData, inlineData, isIndexed, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
-import { damaged } from "./superblock.ts";
 
 export interface NamedInode {
   readonly name: Uint8Array;
@@ -42,13 +47,38 @@ export function readDirectory(layout: Layout, directory: Inode): NamedInode[] {
 /** The inode of that name, or null. @throws as `readDirectory` */
 export function findInDirectory(layout: Layout, directory: Inode, name: Uint8Array): number | null {
   if (isDots(name)) return null;
-  let found: number | null = null;
-  visitEntries(layout, directory, (inode, block, nameAt, nameLength) => {
+  const isFolded = foldsCase(directory);
+  const wanted = isFolded ? folded(name) : "";
+  let found = null as number | null;
+  let alike = null as number | null;
+  const visit: Visit = (inode, block, nameAt, nameLength) => {
     const isIt = nameLength === name.length && hasBytesAt(block, nameAt, name);
     if (isIt) found = inode;
+    else if (isFolded && folded(block.subarray(nameAt, nameAt + nameLength)) === wanted) alike ??= inode;
     return isIt;
-  });
-  return found;
+  };
+  if (isFolded || !visitIndexed(layout, directory, name, visit)) visitEntries(layout, directory, visit);
+  return found ?? alike;
+}
+
+/** Unicode's canonical decomposition without case; control characters and what does not show are kept. */
+function folded(name: Uint8Array): string {
+  return decodeText(name).normalize("NFD").toUpperCase().toLowerCase().normalize("NFD");
+}
+
+/** Looks in the blocks that the folder's index tells for a name; false when it has no index that can be used. */
+function visitIndexed(layout: Layout, directory: Inode, name: Uint8Array, visit: Visit): boolean {
+  const { blockSize, hasIndexedFolders, hashSeed, hasSignedHashes } = layout.superblock;
+  if (!hasIndexedFolders || !isIndexed(directory) || hasInlineData(directory)) return false;
+  const content: ByteSource = contentOf(layout, directory);
+  const read = (block: number) => {
+    layout.spendSearch(blockSize);
+    return content.read(block * blockSize, blockSize);
+  };
+  const folder = { length: directory.size / blockSize, hash: { isSigned: hasSignedHashes, seed: hashSeed }, read };
+  const blocks = blocksOfName(folder, name);
+  blocks?.some((block) => visitBlock(read(block), visit));
+  return blocks !== null;
 }
 
 /** Is shown an entry, its name as a range of `block`, which is reused afterwards; true ends the visit. */

@@ -1,9 +1,10 @@
 /**
  * ext2, ext3 and ext4, read-only.
  *
- * Read: block lists and extents, 32 and 64-bit, metablock groups, inline data, folders of any kind (without using
- * their index). Not read: a journal that was not replayed (a note says so), encrypted files, checksums (what they
- * guard is checked for plausibility instead).
+ * Read: block lists and extents, 32 and 64-bit, metablock groups, inline data, folders of any kind (through their index
+ * where they have one), and what a crash has left in the journal. Not read: fast commits of the journal (a note says
+ * so), a journal on another device, encrypted files, extended attributes, and checksums outside of the journal (what
+ * they guard is checked for plausibility instead).
  */
 import type { ByteSource } from "../../base/byte-source.ts";
 import { GuestbootError } from "../../base/errors.ts";
@@ -12,8 +13,8 @@ import type { FilesystemDriver, FilesystemNode } from "../filesystem.ts";
 import { contentOf } from "./content.ts";
 import { findInDirectory, readDirectory } from "./directory.ts";
 import { readInode } from "./inode.ts";
+import { recover } from "./journal.ts";
 import { Layout } from "./layout.ts";
-import { readSuperblock } from "./superblock.ts";
 
 const ROOT_INODE = 2;
 /** A path of the kernel, and so a link, has at most that many bytes. */
@@ -21,8 +22,8 @@ const MAX_LINK_SIZE = 4096;
 
 /** @throws FEATURE_UNSUPPORTED, FILESYSTEM_DAMAGED */
 export function openExt(source: ByteSource): FilesystemDriver {
-  const superblock = readSuperblock(source);
-  const layout = new Layout(source, superblock);
+  const { source: recovered, superblock, notes } = recover(source);
+  const layout = new Layout(recovered, superblock);
   const nodeOf = (number: number): FilesystemNode => {
     const { kind, size } = readInode(layout, number);
     return { id: number, kind, size };
@@ -31,7 +32,7 @@ export function openExt(source: ByteSource): FilesystemDriver {
     type: superblock.type,
     uuid: superblock.uuid,
     label: superblock.label,
-    notes: superblock.notes,
+    notes,
     root: nodeOf(ROOT_INODE),
     lookup(directory, name) {
       const inode = findInDirectory(layout, readInode(layout, directory.id), encodeText(name));

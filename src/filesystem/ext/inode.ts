@@ -6,7 +6,7 @@ import type { CheckedReader } from "../../base/checked-reader.ts";
 import { GuestbootError } from "../../base/errors.ts";
 import type { NodeKind } from "../filesystem.ts";
 import type { Layout } from "./layout.ts";
-import { damaged } from "./superblock.ts";
+import { damaged } from "./damage.ts";
 
 export interface Inode {
   readonly number: number;
@@ -21,8 +21,10 @@ export interface Inode {
 }
 
 const FLAG_ENCRYPTED = 0x800;
+const FLAG_INDEXED = 0x1000;
 const FLAG_EXTENTS = 0x80000;
 const FLAG_INLINE_DATA = 0x10000000;
+const FLAG_CASEFOLD = 0x40000000;
 
 const MAP_OFFSET = 0x28;
 const MAP_SIZE = 60;
@@ -51,6 +53,16 @@ export function readInode(layout: Layout, number: number): Inode {
 
 export function hasExtents(inode: Inode): boolean {
   return (inode.flags & FLAG_EXTENTS) !== 0;
+}
+
+/** A folder with an index of its names. */
+export function isIndexed(inode: Inode): boolean {
+  return inode.kind === "directory" && (inode.flags & FLAG_INDEXED) !== 0;
+}
+
+/** A folder in which case is no difference between names. */
+export function foldsCase(inode: Inode): boolean {
+  return inode.kind === "directory" && (inode.flags & FLAG_CASEFOLD) !== 0;
 }
 
 export function hasInlineData(inode: Inode): boolean {

@@ -5,7 +5,8 @@
 import type { ByteSource } from "../../base/byte-source.ts";
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { damaged, SUPERBLOCK_OFFSET, type Superblock } from "./superblock.ts";
+import { damaged } from "./damage.ts";
+import { SUPERBLOCK_OFFSET, type Superblock } from "./superblock.ts";
 
 /** A few blocks are remembered: neighbouring inodes and descriptors share theirs. */
 const REMEMBERED_BLOCKS = 16;

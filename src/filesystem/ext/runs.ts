@@ -6,7 +6,7 @@ import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { hasExtents, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
-import { damaged } from "./superblock.ts";
+import { damaged } from "./damage.ts";
 
 /** Blocks of a file that lie behind one another on the disk. What no run covers is a hole and reads as zeros. */
 export interface Run {

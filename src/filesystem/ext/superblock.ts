@@ -1,11 +1,23 @@
 /**
- * The superblock of ext2, ext3 and ext4, and which of their features we can read.
+ * The superblock of ext2, ext3 and ext4.
  * Specification: https://docs.kernel.org/filesystems/ext4/globals.html#super-block
  */
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { GuestbootError } from "../../base/errors.ts";
 import { decodeText } from "../../base/text.ts";
+import { damaged } from "./damage.ts";
+import {
+  COMPAT_DIR_INDEX,
+  COMPAT_HAS_JOURNAL,
+  COMPAT_SPARSE_SUPER2,
+  INCOMPAT_64BIT,
+  INCOMPAT_FILETYPE,
+  INCOMPAT_META_BG,
+  INCOMPAT_RECOVER,
+  refuseUnreadable,
+  RO_COMPAT_SPARSE_SUPER,
+  type FeatureWords,
+} from "./features.ts";
 
 export interface Superblock {
   readonly type: "ext2" | "ext3" | "ext4";
@@ -28,8 +40,18 @@ export interface Superblock {
   readonly backupGroups: readonly [number, number] | null;
   readonly uuid: string | null;
   readonly label: string | null;
-  readonly notes: readonly string[];
+  readonly features: FeatureWords;
+  /** Where the journal lies, when it holds what must be read in place of older blocks. */
+  readonly pendingJournal: PendingJournal | null;
+  readonly hasIndexedFolders: boolean;
+  /** What the hashes in folders' indexes begin with; null for the one that is built in. */
+  readonly hashSeed: readonly [number, number, number, number] | null;
+  /** Do hashes take the bytes of names for signed numbers? The machine that made the filesystem did. */
+  readonly hasSignedHashes: boolean;
 }
+
+/** The number of the inode whose content is the journal; or the journal is a device of its own. */
+export type PendingJournal = { readonly inode: number } | "external";
 
 /** Bytes, from the start of the volume. */
 export const SUPERBLOCK_OFFSET = 1024;
@@ -39,47 +61,7 @@ const DYNAMIC_REVISION = 1;
 const MIN_INODE_SIZE = 128;
 const MIN_DESCRIPTOR_SIZE = 32;
 const MAX_LOG_BLOCK_SIZE = 6;
-
-const COMPAT_HAS_JOURNAL = 0x4;
-const COMPAT_SPARSE_SUPER2 = 0x200;
-const RO_COMPAT_SPARSE_SUPER = 0x1;
-const INCOMPAT_FILETYPE = 0x2;
-const INCOMPAT_RECOVER = 0x4;
-const INCOMPAT_META_BG = 0x10;
-const INCOMPAT_64BIT = 0x80;
-
-/**
- * Every incompatible feature by what it means for a reader. What is in none of the sets is refused by its number: a
- * feature that nobody here knows may change the meaning of any byte.
- */
-const INCOMPATIBLE_FEATURES: readonly {
-  readonly bit: number;
-  readonly name: string;
-  readonly verdict: "read" | "ignored" | "refused";
-  readonly reason: string;
-}[] = [
-  { bit: 0x1, name: "compression", verdict: "refused", reason: "content is compressed in a form nobody uses any more" },
-  { bit: INCOMPAT_FILETYPE, name: "filetype", verdict: "ignored", reason: "the type byte of directory entries" },
-  { bit: INCOMPAT_RECOVER, name: "needs_recovery", verdict: "ignored", reason: "what the journal holds may be newer" },
-  { bit: 0x8, name: "journal_dev", verdict: "refused", reason: "holds another filesystem's journal and no files" },
-  { bit: INCOMPAT_META_BG, name: "meta_bg", verdict: "read", reason: "group descriptors are spread over the disk" },
-  { bit: 0x40, name: "extents", verdict: "read", reason: "files are mapped by extent trees" },
-  { bit: INCOMPAT_64BIT, name: "64bit", verdict: "read", reason: "block numbers have a high half" },
-  { bit: 0x100, name: "mmp", verdict: "ignored", reason: "guards against a second writer, and we never write" },
-  {
-    bit: 0x200,
-    name: "flex_bg",
-    verdict: "ignored",
-    reason: "tables may lie in another group: we look them up anyway",
-  },
-  { bit: 0x400, name: "ea_inode", verdict: "ignored", reason: "only where large extended attributes lie" },
-  { bit: 0x1000, name: "dirdata", verdict: "refused", reason: "directory entries carry data behind their names" },
-  { bit: 0x2000, name: "metadata_csum_seed", verdict: "ignored", reason: "only how checksums begin" },
-  { bit: 0x4000, name: "large_dir", verdict: "ignored", reason: "only how deep a folder's index may be" },
-  { bit: 0x8000, name: "inline_data", verdict: "read", reason: "small files lie in their inodes" },
-  { bit: 0x10000, name: "encrypt", verdict: "ignored", reason: "only files that are encrypted cannot be read" },
-  { bit: 0x20000, name: "casefold", verdict: "ignored", reason: "exact names are found without folding" },
-];
+const FLAG_UNSIGNED_HASH = 0x2;
 
 /** Is there an ext superblock at all? Cheap, and no proof. */
 export function hasExtMagic(source: ByteSource): boolean {
@@ -94,7 +76,8 @@ export function readSuperblock(source: ByteSource): Superblock {
   const compat = isDynamic ? reader.u32le(0x5c, "s_feature_compat") : 0;
   const incompat = isDynamic ? reader.u32le(0x60, "s_feature_incompat") : 0;
   const roCompat = isDynamic ? reader.u32le(0x64, "s_feature_ro_compat") : 0;
-  refuseUnreadable(incompat);
+  const features: FeatureWords = { compat, incompat, roCompat };
+  refuseUnreadable(features);
 
   const logBlockSize = reader.u32le(0x18, "s_log_block_size");
   if (logBlockSize > MAX_LOG_BLOCK_SIZE) throw damaged(`its block size is 2^${logBlockSize} KiB`);
@@ -121,26 +104,14 @@ export function readSuperblock(source: ByteSource): Superblock {
         : [reader.u32le(0x24c, "s_backup_bgs[0]"), reader.u32le(0x250, "s_backup_bgs[1]")],
     uuid: uuidOf(reader.bytes(0x68, 16, "s_uuid")),
     label: textOf(reader.bytes(0x78, 16, "s_volume_name")),
-    notes:
-      (incompat & INCOMPAT_RECOVER) === 0
-        ? []
-        : ["the filesystem was not unmounted: its journal may hold newer content, which is not read yet"],
+    features,
+    pendingJournal: pendingJournal(reader, features),
+    hasIndexedFolders: (compat & COMPAT_DIR_INDEX) !== 0,
+    hashSeed: hashSeedOf(reader),
+    hasSignedHashes: (reader.u32le(0x160, "s_flags") & FLAG_UNSIGNED_HASH) === 0,
   };
   checkNumbers(superblock);
   return superblock;
-}
-
-function refuseUnreadable(incompat: number): void {
-  const refused = INCOMPATIBLE_FEATURES.filter(({ bit, verdict }) => verdict === "refused" && (incompat & bit) !== 0);
-  const known = INCOMPATIBLE_FEATURES.reduce((bits, { bit }) => bits | bit, 0);
-  const unknown = (incompat & ~known) >>> 0;
-  const names = refused.map(({ name, reason }) => `${name} (${reason})`);
-  if (unknown !== 0) names.push(`0x${unknown.toString(16)} (not known)`);
-  if (names.length === 0) return;
-  throw new GuestbootError(
-    "FEATURE_UNSUPPORTED",
-    `ext filesystem with a feature that cannot be read: ${names.join(", ")}`,
-  );
 }
 
 function checkNumbers(superblock: Superblock): void {
@@ -156,6 +127,18 @@ function checkNumbers(superblock: Superblock): void {
   if (descriptorSize < MIN_DESCRIPTOR_SIZE || descriptorSize > blockSize || !isPowerOf2(descriptorSize)) {
     throw damaged(`a group descriptor has ${descriptorSize} bytes`);
   }
+}
+
+function pendingJournal(reader: CheckedReader, { compat, incompat }: FeatureWords): PendingJournal | null {
+  if ((compat & COMPAT_HAS_JOURNAL) === 0 || (incompat & INCOMPAT_RECOVER) === 0) return null;
+  const inode = reader.u32le(0xe0, "s_journal_inum");
+  return inode === 0 ? "external" : { inode };
+}
+
+function hashSeedOf(reader: CheckedReader): Superblock["hashSeed"] {
+  const word = (index: number) => reader.u32le(0xec + index * 4, "s_hash_seed");
+  const seed = [word(0), word(1), word(2), word(3)] as const;
+  return seed.every((part) => part === 0) ? null : seed;
 }
 
 /** As blkid tells them apart: ext4 has a feature that ext3's driver does not know; ext3 is ext2 with a journal. */
@@ -176,10 +159,4 @@ function textOf(bytes: Uint8Array): string | null {
   const end = bytes.indexOf(0);
   const text = decodeText(end === -1 ? bytes : bytes.subarray(0, end));
   return text === "" ? null : text;
-}
-
-export function damaged(what: string): GuestbootError {
-  return new GuestbootError("FILESYSTEM_DAMAGED", `damaged ext filesystem: ${what}`, {
-    hint: "e2fsck -n on the volume tells more",
-  });
 }
