@@ -36,6 +36,9 @@ export const ERROR_CODES = {
   TRUST_REQUIRED: "the policy asks for more proof of a file than its repository gives",
   KEYRING_UNUSABLE: "a keyring that was named cannot be read",
   CACHE_UNWRITABLE: "the cache folder cannot be written",
+  PRESTAGED_UNKNOWN: "there is no pre-staged image of that name",
+  PRESTAGED_INVALID: "a pre-staged image is not what its manifest says, or has none",
+  PRESTAGED_IN_USE: "a VM starts from the pre-staged image that is to go",
   NOT_CACHED: "the cache does not hold a file, and the network may not be asked",
   STORE_DAMAGED: "the cache holds bytes that are not what it recorded",
 

@@ -2,9 +2,11 @@
  * A start from disk as pygrub's options ask for it; shared by `pygrub` and `guestboot boot`.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { setReadLimits } from "../base/limits.ts";
 import type { Settings } from "../base/settings.ts";
 import { renameDisks, type DiskRename } from "../bootconfig/map-disk.ts";
 import { startFromDisk, type DiskStart } from "../pipeline/disk-start.ts";
+import type { ChooseInteractively } from "../pipeline/interactive-choice.ts";
 import type { Answer, ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { formatAnswer } from "../toolstack/format.ts";
@@ -28,12 +30,14 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
     if (options.menu) process.stderr.write(`warning: ${line}\n`);
   };
   for (const warning of settings.warnings) warn(warning);
+  setReadLimits(settings.limits);
   if (options.listEntries || options.isConfig) {
     (await import("./list-entries.ts")).listEntries(options, defaults.format);
     return;
   }
   const uid = options.runas ?? (options.domid === null ? null : domainUser(options.domid));
   const bootFolder = options.notReally ? null : await bootFolderOf(options, settings, defaults);
+  const menu = await menuFor(options, warn);
   using output = openAnswerOutput(options.output);
   await startFromDisk({
     disk: options.disk,
@@ -42,6 +46,7 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
     files: chosenFiles(options),
     entry: options.entry?.kind === "entry" ? options.entry.wanted : null,
     guess: options.guess || defaults.guess === true,
+    menu,
     extraArguments: [...(defaults.extraArguments ?? []), ...givenArguments(options)],
     uid,
     maxFileSize: settings.maxFileSize,
@@ -52,6 +57,19 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
     },
     warn,
   });
+}
+
+/** Where a person sits at a terminal, and nothing is chosen yet. */
+async function menuFor(options: PygrubBoot, warn: (line: string) => void): Promise<ChooseInteractively | null> {
+  if (!options.menu || chosenFiles(options) !== null) return null;
+  const asked = { isWanted: options.interactive };
+  if (process.getBuiltinModule("node:tty").isatty(0)) {
+    const { menuOn, ownTerminal } = await import("./menu/run-menu.ts");
+    const terminal = ownTerminal(asked);
+    if (terminal !== null) return menuOn(terminal, asked);
+  }
+  if (options.interactive) warn("there is no terminal to show a menu on: the default entry is booted");
+  return null;
 }
 
 function withRenames(answer: Answer, renames: readonly DiskRename[]): Answer {

@@ -22,6 +22,8 @@ export interface PygrubBoot {
   readonly disk: string;
   /** May a menu be shown? The last of `-q`, `-i` and `--entry` decides; without any of them it may. */
   readonly menu: boolean;
+  /** Was it asked for, by `-i`? */
+  readonly interactive: boolean;
   readonly listEntries: boolean;
   /** Copy nothing, say only what would be booted. */
   readonly notReally: boolean;
@@ -154,11 +156,12 @@ export function readPygrubOptions(argv: readonly string[]): PygrubOptions {
   const { options, operands } = getopt(argv, RULES);
   const given = new Map<OptionName, string>();
   let menu = true;
+  let interactive = false;
   for (const { name, value } of options) {
     checkValue(name, value);
     given.set(name, value);
-    if (name === "interactive") menu = true;
-    if (name === "quiet" || name === "entry") menu = false;
+    if (name === "interactive") menu = interactive = true;
+    if (name === "quiet" || name === "entry") menu = interactive = false;
   }
   if (given.has("help")) return { help: true };
 
@@ -180,6 +183,7 @@ export function readPygrubOptions(argv: readonly string[]): PygrubOptions {
     help: false,
     disk,
     menu,
+    interactive,
     listEntries: given.has("list-entries"),
     notReally: given.has("not-really"),
     isConfig: given.has("isconfig"),

@@ -3,10 +3,9 @@
  * would, with the guest's root as the root, so that no path leaves it.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { readLimits, settable } from "../base/limits.ts";
 import type { FilesystemDriver, FilesystemNode, GuestFilesystem } from "./filesystem.ts";
 
-/** Linux follows at most that many links on one path (path_resolution(7)). */
-const MAX_LINKS = 40;
 const MAX_PATH_LENGTH = 4096;
 
 type Walked =
@@ -46,6 +45,7 @@ function walk(driver: FilesystemDriver, path: string): Walked {
   /** Components still to go, the next one last. */
   const ahead = path.split("/").reverse();
   const way = [driver.root];
+  const limits = readLimits();
   let links = 0;
   for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
     const here = way.at(-1) ?? driver.root;
@@ -59,12 +59,13 @@ function walk(driver: FilesystemDriver, path: string): Walked {
     const child = driver.lookup(here, name);
     if (child === null) return { found: false, reason: `"${name}" is not there` };
     if (child.kind !== "symlink") {
+      if (way.length > limits.treeDepth) throw tooDeep(path, limits.treeDepth);
       way.push(child);
       continue;
     }
     links += 1;
-    if (links > MAX_LINKS) {
-      throw new GuestbootError("LINK_LOOP", `${path}: more than ${MAX_LINKS} symbolic links on the way`);
+    if (links > limits.links) {
+      throw new GuestbootError("LINK_LOOP", `${path}: more than ${limits.links} symbolic links on the way`);
     }
     const target = driver.readLink(child);
     if (target === "") return { found: false, reason: `"${name}" is an empty symbolic link` };
@@ -72,6 +73,12 @@ function walk(driver: FilesystemDriver, path: string): Walked {
     ahead.push(...target.split("/").reverse());
   }
   return { found: true, node: way.at(-1) ?? driver.root };
+}
+
+function tooDeep(path: string, depth: number): GuestbootError {
+  return new GuestbootError("BUDGET_EXCEEDED", `${path}: more than ${depth} folders in one another: gave up`, {
+    hint: settable("max-tree-depth"),
+  });
 }
 
 function notA(wanted: "file" | "folder", path: string, node: FilesystemNode): GuestbootError {

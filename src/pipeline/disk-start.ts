@@ -4,14 +4,25 @@
  */
 import type { ByteSource } from "../base/byte-source.ts";
 import { prepareQuickEnd } from "../base/end.ts";
+import { GuestbootError } from "../base/errors.ts";
+import { chooseEntry } from "../bootconfig/choose.ts";
 import { openDisk, type OpenDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import type { BootFiles } from "../store/boot-files.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { confine } from "./confine.ts";
 import { copyOut, type SendingDisk } from "./copy-out.ts";
-import { findFiles, placesOf } from "./find-boot.ts";
+import {
+  findConfig,
+  findFiles,
+  openChosen,
+  placesOf,
+  type BootSearch,
+  type FoundBoot,
+  type FoundConfig,
+} from "./find-boot.ts";
 import { findOrGuess, placesFrom } from "./guess-boot.ts";
+import type { ChooseInteractively } from "./interactive-choice.ts";
 
 export interface DiskStart {
   readonly disk: string;
@@ -25,6 +36,8 @@ export interface DiskStart {
   readonly entry: string | null;
   /** May a kernel be taken by its name where the disk has no boot config? */
   readonly guess: boolean;
+  /** Asks a person, who may choose an entry or change one; null where there is nobody to ask. */
+  readonly menu: ChooseInteractively | null;
   /** Come after the entry's own arguments. */
   readonly extraArguments: readonly ArgumentPiece[];
   /** The user to become before parsing, or null. */
@@ -50,7 +63,7 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   using disk = openDisk(start.disk);
   if (start.bootFolder === null) {
     confine({ uid: start.uid });
-    const chosen = choose(start, disk);
+    const chosen = await choose(start, disk);
     const [ramdisk] = chosen.ramdiskPaths;
     start.deliver({
       kernel: `<kernel:${chosen.kernelPath}>`,
@@ -65,19 +78,19 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   using files = ownBootFiles(start.bootFolder);
   prepareQuickEnd();
   const sending = { fd: disk.fd, send: prepareSendFile() };
-  extract(start, disk, sending, files, createBootFile(files.kernel), createBootFile(files.ramdisk));
+  const [kernelFd, ramdiskFd] = [createBootFile(files.kernel), createBootFile(files.ramdisk)];
+  confine({ uid: start.uid });
+  extract(start, await choose(start, disk), sending, files, kernelFd, ramdiskFd);
 }
 
 function extract(
   start: DiskStart,
-  disk: OpenDisk,
+  chosen: Chosen,
   sending: SendingDisk,
   files: BootFiles,
   kernelFd: number,
   ramdiskFd: number,
 ): void {
-  confine({ uid: start.uid });
-  const chosen = choose(start, disk);
   const { maxFileSize: maxSize } = start;
   copyOut([chosen.kernel], { fd: kernelFd, path: files.kernel, role: "kernel", maxSize }, sending);
   const hasRamdisk = chosen.ramdisks.length > 0;
@@ -98,7 +111,7 @@ interface Chosen {
   readonly arguments: readonly ArgumentPiece[];
 }
 
-function choose(start: DiskStart, disk: OpenDisk): Chosen {
+async function choose(start: DiskStart, disk: OpenDisk): Promise<Chosen> {
   const table = readVolumes(disk.source, {
     sectorSize: disk.sectorSize,
     ...(start.offset === null ? {} : { offset: start.offset }),
@@ -114,7 +127,8 @@ function choose(start: DiskStart, disk: OpenDisk): Chosen {
       arguments: start.extraArguments,
     };
   }
-  const found = findOrGuess(search, start.entry, start.guess);
+  const asked = start.menu === null ? null : await ask(start, search, start.menu);
+  const found = asked ?? findOrGuess(search, start.entry, start.guess);
   for (const warning of found.warnings) start.warn(warning);
   return {
     kernel: found.kernel,
@@ -123,4 +137,26 @@ function choose(start: DiskStart, disk: OpenDisk): Chosen {
     ramdiskPaths: found.entry.ramdisks.map((ramdisk) => ramdisk.path),
     arguments: [{ text: found.entry.arguments, escaped: false }, ...start.extraArguments],
   };
+}
+
+/** What a person wants to boot; null where nobody chose, or where there is nothing to choose from. */
+async function ask(start: DiskStart, search: BootSearch, menu: ChooseInteractively): Promise<FoundBoot | null> {
+  const found = configOf(search);
+  if (found === null) return null;
+  const entry = await menu(found.config, {
+    surroundings: { own: found.place, volumes: search.places },
+    default: chooseEntry(found.config, start.entry).entry,
+    check: (wanted) => void openChosen(found, wanted, search),
+  });
+  return entry === null ? null : openChosen(found, entry, search);
+}
+
+/** What is wrong without a config is told by the search that boots: it may guess. */
+function configOf(search: BootSearch): FoundConfig | null {
+  try {
+    return findConfig(search);
+  } catch (error) {
+    if (error instanceof GuestbootError) return null;
+    throw error;
+  }
 }

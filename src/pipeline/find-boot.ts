@@ -10,8 +10,9 @@ import { chooseEntry } from "../bootconfig/choose.ts";
 import type { GuestVolume } from "../bootconfig/guest-volume.ts";
 import { EFI_PLACES, locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
 import type { RefusedVolume, Volume, VolumeTable } from "../disk/volumes.ts";
-import { openFilesystem } from "../filesystem/detect.ts";
 import type { GuestFilesystem } from "../filesystem/filesystem.ts";
+import { openBootFilesystem } from "./btrfs-roots.ts";
+import { findMounted } from "./mount-points.ts";
 
 /** A place where a boot config may be: a volume of a disk, or a folder that stands for one. */
 export type BootPlace = GuestVolume;
@@ -45,7 +46,8 @@ function placeOf(volume: Volume): BootPlace {
     number: volume.number,
     table: volume.table,
     partitionUuid: volume.partitionUuid,
-    filesystem: () => (opened ??= openFilesystem(volume.source)),
+    partitionLabel: volume.partitionLabel,
+    filesystem: () => (opened ??= openBootFilesystem(volume.source)),
   };
 }
 
@@ -100,6 +102,15 @@ export function findBoot(search: BootSearch, wanted: string | null): FoundBoot {
     );
     return { ...found, ...opened, warnings: [...warnings, ...opened.warnings] };
   });
+}
+
+/**
+ * An entry that a person has chosen or changed, and its files.
+ * @throws FILE_MISSING and what reading the guest throws
+ */
+export function openChosen(found: FoundConfig, entry: BootEntry, search: BootSearch): FoundBoot {
+  const { kernel, ramdisks, warnings } = openEntry(found, entry, search.places);
+  return { ...found, entry, kernel, ramdisks, warnings: [...found.config.notes, ...warnings] };
 }
 
 /** Files that the caller names itself (`--kernel`, `--ramdisk`): no config is read; the first volume that has them. */
@@ -216,13 +227,30 @@ interface OpenedEntry {
 function openEntry(found: FoundConfig, entry: BootEntry, places: readonly BootPlace[]): OpenedEntry {
   const warnings: string[] = [];
   const open = (file: FileReference): ByteSource => {
-    const { filesystem, warning } = volumeOf(file, found, places);
+    const { content, warning } = contentOf(file, found, places);
     if (warning !== null) warnings.push(warning);
-    const content = filesystem.open(file.path);
     const { section } = file;
     return section === undefined ? content : sliceSource(content, section.offset, section.length, file.path);
   };
   return { kernel: open(entry.kernel), ramdisks: entry.ramdisks.map(open), warnings };
+}
+
+interface OpenedFile {
+  readonly content: ByteSource;
+  readonly warning: string | null;
+}
+
+/** The file where its entry says; else where the guest's own mounts put that path. */
+function contentOf(file: FileReference, found: FoundConfig, places: readonly BootPlace[]): OpenedFile {
+  const { place, filesystem, warning } = volumeOf(file, found, places);
+  try {
+    return { content: filesystem.open(file.path), warning };
+  } catch (error) {
+    if (!(error instanceof GuestbootError) || error.code !== "FILE_MISSING") throw error;
+    const joined = findMounted(file.path, place, places);
+    if (joined === null) throw error;
+    return { content: joined.filesystem.open(joined.path), warning: joined.warning };
+  }
 }
 
 /**
@@ -233,17 +261,17 @@ function volumeOf(
   file: FileReference,
   found: FoundConfig,
   places: readonly BootPlace[],
-): { readonly filesystem: GuestFilesystem; readonly warning: string | null } {
-  const own = { filesystem: found.filesystem, warning: null };
+): { readonly place: BootPlace; readonly filesystem: GuestFilesystem; readonly warning: string | null } {
+  const own = { place: found.place, filesystem: found.filesystem, warning: null };
   const { device, volume } = file;
-  if (volume !== undefined) return { filesystem: volume.filesystem(), warning: null };
+  if (volume !== undefined) return { place: volume, filesystem: volume.filesystem(), warning: null };
   if (device === null || found.place.number === null) return own;
   if (device.partition === found.place.number && device.disk === 0) return own;
   const named = places.find((place) => device.disk === 0 && place.number === device.partition);
   if (named !== undefined) {
     try {
       const filesystem = named.filesystem();
-      if (filesystem.find(file.path) !== null) return { filesystem, warning: null };
+      if (filesystem.find(file.path) !== null) return { place: named, filesystem, warning: null };
     } catch {
       // What is wrong with that volume matters only if the file is not beside the config either, and is said then.
     }

@@ -11,6 +11,7 @@ const DEFAULTS: PygrubBoot = {
   help: false,
   disk: "/dev/sda",
   menu: true,
+  interactive: false,
   listEntries: false,
   notReally: false,
   isConfig: false,

@@ -30,7 +30,7 @@ export function openBtrfs(source: ByteSource, { root = "default" }: BtrfsOptions
   const storage = new Storage(source);
   const subvolumes = new Subvolumes(storage);
   const contents = new Contents(storage);
-  const { uuid, label } = storage.superblock;
+  const { uuid, label, features } = storage.superblock;
 
   const locate = ({ id }: FilesystemNode) => {
     const subvolume = subvolumes.at(Math.floor(id / INODES));
@@ -38,8 +38,8 @@ export function openBtrfs(source: ByteSource, { root = "default" }: BtrfsOptions
   };
   const nodeOf = (subvolume: Subvolume, number: number): FilesystemNode => {
     if (number >= INODES) throw new GuestbootError("FEATURE_UNSUPPORTED", `btrfs inode ${number} is past 2^40`);
-    const { kind, size } = readInode(storage, subvolume.tree, number);
-    return { id: subvolume.index * INODES + number, kind, size };
+    const { kind, size, mtime } = readInode(storage, subvolume.tree, number);
+    return { id: subvolume.index * INODES + number, kind, size, mtime };
   };
   const rootOf = (id: number): FilesystemNode => {
     const subvolume = subvolumes.open(id);
@@ -61,6 +61,7 @@ export function openBtrfs(source: ByteSource, { root = "default" }: BtrfsOptions
     type: "btrfs",
     uuid,
     label,
+    features,
     notes: storage.notes,
     root: rootNode,
     lookup(directory, name) {

@@ -2,8 +2,8 @@
  * Folders. Each name is kept twice: under its hash, where one name is looked up, and in the order in which the names
  * came, where all are listed. Specification: https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html, "DIR_ITEM".
  */
-import { Budget } from "../../base/budget.ts";
 import type { CheckedReader } from "../../base/checked-reader.ts";
+import { directoryBudget } from "../../base/limits.ts";
 import { updateCrc32c } from "../crc32c.ts";
 import { damaged } from "./damage.ts";
 import type { Key } from "./node.ts";
@@ -17,8 +17,6 @@ export interface DirectoryItem {
   readonly location: Key;
 }
 
-/** Of a folder that is listed: its names are all in memory then, of up to 255 bytes each. */
-const MAX_LISTED = 200_000;
 const DIR_ITEM = 84;
 const DIR_INDEX = 96;
 const ITEM_HEADER = 30;
@@ -44,7 +42,7 @@ export function findInDirectory(
 
 /** The entries of a folder, in the order in which the kernel lists them. @throws as `findInDirectory` */
 export function readDirectory(storage: Storage, tree: TreeRoot, directory: number): DirectoryItem[] {
-  const budget = new Budget("entries of a folder", MAX_LISTED);
+  const budget = directoryBudget();
   const found: DirectoryItem[] = [];
   for (const { key, data } of itemsFrom(storage, tree, { objectid: directory, type: DIR_INDEX, offset: 0 })) {
     if (key.objectid !== directory || key.type !== DIR_INDEX) break;

@@ -41,6 +41,11 @@ const REFUSED: readonly Feature[] = [
   { bit: 14, name: "raid_stripe_tree", reason: "where content lies is in another tree" },
 ];
 
+/** The names of the features that are on, for people. */
+export function featureNames(incompat: readonly number[]): string[] {
+  return [...READ, ...IGNORED].filter(({ bit }) => incompat.includes(bit)).map(({ name }) => name);
+}
+
 const KNOWN = new Set([...READ, ...IGNORED].map(({ bit }) => bit));
 
 /** @param incompat the bits that are set. @throws FEATURE_UNSUPPORTED naming every feature that stands in the way */

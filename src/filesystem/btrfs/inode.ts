@@ -11,6 +11,8 @@ export interface Inode {
   readonly kind: NodeKind;
   /** Bytes. */
   readonly size: number;
+  /** Seconds since 1970, of 32 bits. */
+  readonly mtime: number;
   /** Is its content kept with checksums? */
   readonly hasChecksums: boolean;
 }
@@ -31,6 +33,7 @@ function decode(data: CheckedReader, number: number): Inode {
     number,
     kind: TYPES[data.u32le(52, "mode") >>> 12] ?? "other",
     size: data.u64le(16, "size"),
+    mtime: data.u32le(136, "mtime"),
     hasChecksums: (data.u32le(64, "flags") & NODATASUM) === 0,
   };
 }

@@ -8,11 +8,13 @@ import { CheckedReader } from "../../base/checked-reader.ts";
 import { decodeText } from "../../base/text.ts";
 import { checksumKind, type ChecksumKind } from "./checksum.ts";
 import { damaged } from "./damage.ts";
-import { checkFeatures, checkState, METADATA_UUID } from "./features.ts";
+import { checkFeatures, checkState, featureNames, METADATA_UUID } from "./features.ts";
 import type { TreeRoot } from "./tree-root.ts";
 
 export interface Superblock {
   readonly uuid: string;
+  /** Names of the incompatible features that are on. */
+  readonly features: readonly string[];
   readonly label: string | null;
   /** What tree blocks are signed with, 16 bytes. */
   readonly blockUuid: Uint8Array;
@@ -104,6 +106,7 @@ function decode({ reader, place, uuid, generation, checksum }: Candidate): Super
   const labelText = decodeText(end === -1 ? label : label.subarray(0, end));
   return {
     uuid,
+    features: featureNames(incompat),
     label: labelText === "" ? null : labelText,
     blockUuid: incompat.includes(METADATA_UUID)
       ? reader.bytes(0x23b, 16, "metadata_uuid")

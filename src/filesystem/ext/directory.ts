@@ -7,9 +7,9 @@
  * differs in case only, as far as this runtime's tables know cases (they may be newer than the filesystem's).
  * Specification: https://docs.kernel.org/filesystems/ext4/directory.html
  */
-import { Budget } from "../../base/budget.ts";
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
+import { directoryBudget } from "../../base/limits.ts";
 import { decodeText } from "../../base/text.ts";
 import { contentOf } from "./content.ts";
 import { damaged } from "./damage.ts";
@@ -22,8 +22,6 @@ export interface NamedInode {
   readonly inode: number;
 }
 
-/** Of a folder that is listed: its names are all in memory then, of up to 255 bytes each. */
-const MAX_LISTED = 200_000;
 const MAX_DIRECTORY_SIZE = 512 * 1024 * 1024;
 const ENTRY_HEADER_SIZE = 8;
 
@@ -32,7 +30,7 @@ const ENTRY_HEADER_SIZE = 8;
  * @throws FILESYSTEM_DAMAGED, FEATURE_UNSUPPORTED, BUDGET_EXCEEDED
  */
 export function readDirectory(layout: Layout, directory: Inode): NamedInode[] {
-  const budget = new Budget("entries of a folder", MAX_LISTED);
+  const budget = directoryBudget();
   const found: NamedInode[] = [];
   visitEntries(layout, directory, (inode, block, nameAt, nameLength) => {
     const name = block.slice(nameAt, nameAt + nameLength);

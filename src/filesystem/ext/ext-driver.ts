@@ -12,6 +12,7 @@ import { decodeText, encodeText } from "../../base/text.ts";
 import type { FilesystemDriver, FilesystemNode } from "../filesystem.ts";
 import { contentOf } from "./content.ts";
 import { findInDirectory, readDirectory } from "./directory.ts";
+import { featureNames } from "./features.ts";
 import { readInode } from "./inode.ts";
 import { recover } from "./journal.ts";
 import { Layout } from "./layout.ts";
@@ -25,13 +26,14 @@ export function openExt(source: ByteSource): FilesystemDriver {
   const { source: recovered, superblock, notes } = recover(source);
   const layout = new Layout(recovered, superblock);
   const nodeOf = (number: number): FilesystemNode => {
-    const { kind, size } = readInode(layout, number);
-    return { id: number, kind, size };
+    const { kind, size, mtime } = readInode(layout, number);
+    return { id: number, kind, size, mtime };
   };
   return {
     type: superblock.type,
     uuid: superblock.uuid,
     label: superblock.label,
+    features: featureNames(superblock.features),
     notes,
     root: nodeOf(ROOT_INODE),
     lookup(directory, name) {

@@ -13,6 +13,8 @@ export interface Inode {
   readonly kind: NodeKind;
   /** Bytes. */
   readonly size: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
   readonly flags: number;
   /** `i_block`: the map of the content, or the content itself. */
   readonly map: Uint8Array;
@@ -45,6 +47,7 @@ export function readInode(layout: Layout, number: number): Inode {
     number,
     kind,
     size,
+    mtime: raw.u32le(0x10, "i_mtime"),
     flags: raw.u32le(0x20, "i_flags"),
     map: raw.bytes(MAP_OFFSET, MAP_SIZE, "i_block"),
     raw,

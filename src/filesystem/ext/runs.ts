@@ -4,6 +4,7 @@
  */
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
+import { extentBudget } from "../../base/limits.ts";
 import { hasExtents, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { damaged } from "./damage.ts";
@@ -17,8 +18,6 @@ export interface Run {
   readonly count: number;
 }
 
-/** A boot file of 128 MiB in single blocks of 1 KiB has 131,072 runs. */
-const MAX_RUNS = 262_144;
 /** Bytes of the map that may be read for one file: the block lists of 32 GiB, at 4 KiB a block. */
 const MAX_MAP_SIZE = 32 * 1024 * 1024;
 
@@ -33,7 +32,7 @@ export function readRuns(layout: Layout, inode: Inode): Run[] {
 /** Collects runs in ascending order and joins those that continue each other. */
 class RunList {
   readonly runs: Run[] = [];
-  readonly #budget = new Budget("separate pieces of a file", MAX_RUNS);
+  readonly #budget = extentBudget();
   #end = 0;
 
   add(run: Run): void {

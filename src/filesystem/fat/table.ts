@@ -5,6 +5,7 @@
 import type { ByteSource } from "../../base/byte-source.ts";
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
+import { extentBudget } from "../../base/limits.ts";
 import type { BootSector } from "./boot-sector.ts";
 import { damaged } from "./damage.ts";
 
@@ -17,8 +18,6 @@ export interface Run {
   readonly count: number;
 }
 
-/** A boot file of 128 MiB in single clusters of 512 bytes has as many. */
-const MAX_RUNS = 262_144;
 /** Bytes; a multiple of every sector. Of FAT12, two entries are three bytes: one may lie across two pieces. */
 const PIECE = 4096;
 const REMEMBERED = 16;
@@ -45,7 +44,7 @@ export class Table {
    */
   runs(first: number, wanted: number): Run[] {
     const { clusterSize, dataOffset } = this.#boot;
-    const budget = new Budget("separate pieces of a file", MAX_RUNS);
+    const budget = extentBudget();
     const runs: Run[] = [];
     let run = { logical: 0, first, count: 0 };
     const finish = () => {

@@ -5,9 +5,9 @@
  * hybrid image, which is a partitioned disk at the same time, is this filesystem from byte 0 on. Not read: files that
  * are interleaved, sparse or compressed (zisofs); earlier sessions; HFS+ and UDF, which may be there beside it.
  */
-import { Budget } from "../../base/budget.ts";
 import type { ByteSource } from "../../base/byte-source.ts";
 import { GuestbootError } from "../../base/errors.ts";
+import { directoryBudget } from "../../base/limits.ts";
 import { decodeText } from "../../base/text.ts";
 import type { DirectoryEntry, FilesystemDriver, FilesystemNode, NodeKind } from "../filesystem.ts";
 import { contentOf, sizeOf } from "./content.ts";
@@ -30,8 +30,6 @@ interface IsoNode extends FilesystemNode {
   readonly linkArea: Uint8Array | null;
 }
 
-/** Of a folder that is listed: its names are all in memory then, of up to 255 bytes each. */
-const MAX_LISTED = 200_000;
 /** No path of Linux has more names. */
 const MAX_DEPTH = 2048;
 /** A path of the kernel, and so a link, has at most that many bytes. */
@@ -59,7 +57,7 @@ export function openIso9660(source: ByteSource): FilesystemDriver {
     },
     list(directory) {
       const parent = own(directory);
-      const budget = new Budget("entries of a folder", MAX_LISTED);
+      const budget = directoryBudget();
       const entries: DirectoryEntry[] = [];
       for (const file of filesIn(volume, extentOf(parent))) {
         budget.spend();

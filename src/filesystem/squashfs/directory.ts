@@ -2,7 +2,7 @@
  * Folders: sorted names in runs that share a block of inodes. A long folder has an index of where to begin.
  * Specification: https://dr-emann.github.io/squashfs/squashfs.html#_directory_table
  */
-import { Budget } from "../../base/budget.ts";
+import { directoryBudget } from "../../base/limits.ts";
 import { damaged } from "./damage.ts";
 import type { DirectoryInode } from "./inode.ts";
 import { MetadataCursor, type Reference } from "./metadata.ts";
@@ -13,8 +13,6 @@ export interface DirectoryItem {
   readonly inode: Reference;
 }
 
-/** Of a folder that is listed: its names are all in memory then, of up to 256 bytes each. */
-const MAX_LISTED = 200_000;
 const MAX_NAME_LENGTH = 256;
 const RUN_HEADER = 12;
 const ENTRY_HEADER = 8;
@@ -32,7 +30,7 @@ export function findInDirectory(storage: Storage, directory: DirectoryInode, nam
 
 /** @throws as `findInDirectory` */
 export function readDirectory(storage: Storage, directory: DirectoryInode): DirectoryItem[] {
-  const budget = new Budget("entries of a folder", MAX_LISTED);
+  const budget = directoryBudget();
   const found: DirectoryItem[] = [];
   for (const { name, inode } of entriesOf(storage, directory, wholeOf(directory))) {
     if (isDots(name)) continue;

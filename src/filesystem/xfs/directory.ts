@@ -2,7 +2,7 @@
  * Folders: names and the inodes they stand for. A name is found through the folder's index; a list is made from the
  * entries themselves, without the index.
  */
-import { Budget } from "../../base/budget.ts";
+import { directoryBudget } from "../../base/limits.ts";
 import { damaged } from "./damage.ts";
 import {
   entriesOf,
@@ -24,15 +24,12 @@ export interface NamedInode {
   readonly inode: number;
 }
 
-/** Of a folder that is listed: its names are all in memory then, of up to 255 bytes each. */
-const MAX_LISTED = 200_000;
-
 /**
  * The entries of a folder, `.` and `..` left out.
  * @throws FILESYSTEM_DAMAGED, BUDGET_EXCEEDED
  */
 export function readDirectory(layout: Layout, directory: Inode): NamedInode[] {
-  const budget = new Budget("entries of a folder", MAX_LISTED);
+  const budget = directoryBudget();
   const found: NamedInode[] = [];
   for (const entry of allEntries(layout, directory)) {
     const name = nameOf(entry).slice();

@@ -2,8 +2,8 @@
  * A file's content as runs of neighbouring blocks, whether the inode lists its extents or is the root of a tree of them.
  * Specification: XFS Algorithms & Data Structures, "Data Extents" and "B+tree Extent List"
  */
-import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
+import { extentBudget } from "../../base/limits.ts";
 import { damaged } from "./damage.ts";
 import type { Inode } from "./inode.ts";
 import type { DiskBlock, Layout, SelfDescription } from "./layout.ts";
@@ -16,8 +16,6 @@ export interface Run {
   readonly count: number;
 }
 
-/** A boot file of 128 MiB in single blocks of 512 bytes has that many. */
-const MAX_RUNS = 262_144;
 const EXTENT_SIZE = 16;
 const POINTER_SIZE = 8;
 /** The specification's XFS_BTREE_MAXLEVELS. */
@@ -56,7 +54,7 @@ class RunList {
   count = 0;
   readonly #layout: Layout;
   readonly #what: string;
-  readonly #budget = new Budget("extents of a file", MAX_RUNS);
+  readonly #budget = extentBudget();
   #end = 0;
 
   constructor(layout: Layout, what: string) {

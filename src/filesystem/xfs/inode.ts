@@ -17,6 +17,8 @@ export interface Inode {
   readonly kind: NodeKind;
   /** Bytes. */
   readonly size: number;
+  /** When the content was last changed, in seconds since 1970. */
+  readonly mtime: number;
   readonly format: ForkFormat;
   /** The data fork. */
   readonly fork: Uint8Array;
@@ -30,6 +32,7 @@ const CHECKSUM = 100;
 /** Where the forks begin, in inodes of version 3 and of those before. */
 const FORKS_OFFSET = { old: 100, v3: 176 };
 const FLAG_REALTIME = 0x1;
+const FLAG2_BIGTIME = 0x8;
 const FLAG2_NREXT64 = 0x10;
 
 const KINDS: Readonly<Record<number, NodeKind>> = { 0x4000: "directory", 0x8000: "file", 0xa000: "symlink" };
@@ -46,16 +49,24 @@ export function readInode(layout: Layout, number: number): Inode {
   const room = raw.length - forksAt;
   const dataEnd = raw.u8(82, "di_forkoff") * 8;
   if (dataEnd > room) throw damaged(`inode ${number} has its attributes at ${dataEnd} of ${room} bytes`);
-  const hasWideCount = isV3 && (raw.u32be(124, "di_flags2") & FLAG2_NREXT64) !== 0;
+  const flags2 = isV3 ? raw.u32be(124, "di_flags2") : 0;
+  const hasWideCount = (flags2 & FLAG2_NREXT64) !== 0;
   return {
     number,
     kind: KINDS[mode & 0xf000] ?? "other",
     size: raw.u64be(56, "di_size"),
+    mtime: readMtime(raw, (flags2 & FLAG2_BIGTIME) !== 0),
     format: FORMATS[raw.u8(5, "di_format")] ?? "none",
     fork: raw.bytes(forksAt, dataEnd === 0 ? room : dataEnd, "di_u"),
     extentCount: hasWideCount ? raw.u64be(24, "di_big_nextents") : raw.u32be(76, "di_nextents"),
     isRealtime: (raw.u16be(90, "di_flags") & FLAG_REALTIME) !== 0,
   };
+}
+
+/** Seconds and nanoseconds since 1970; with `bigtime`, nanoseconds since the smallest of those seconds. */
+function readMtime(raw: CheckedReader, isBig: boolean): number {
+  const [high, low] = [raw.u32be(40, "di_mtime"), raw.u32be(44, "di_mtime")];
+  return isBig ? Math.floor((high * 2 ** 32 + low) / 1e9) - 2 ** 31 : high | 0;
 }
 
 /** @throws FEATURE_UNSUPPORTED for a file whose content lies in the realtime section */

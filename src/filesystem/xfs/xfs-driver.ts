@@ -24,8 +24,8 @@ export function openXfs(source: ByteSource): FilesystemDriver {
   const superblock = readSuperblock(source);
   const layout = new Layout(source, superblock);
   const nodeOf = (number: number): FilesystemNode => {
-    const { kind, size } = readInode(layout, number);
-    return { id: number, kind, size };
+    const { kind, size, mtime } = readInode(layout, number);
+    return { id: number, kind, size, mtime };
   };
   const root = nodeOf(superblock.rootInode);
   if (root.kind !== "directory") throw damaged("its root is no folder");

@@ -1,0 +1,81 @@
+/**
+ * What several screens do: boot an entry, and open what needs a password where the config has one.
+ */
+import { GuestbootError } from "../../base/errors.ts";
+import { printable } from "../../base/printable.ts";
+import type { BootEntry } from "../../bootconfig/boot-config.ts";
+import { emptyEntry, linesOfEntry } from "./entry-lines.ts";
+import { lineInput } from "./line-input.ts";
+import type { MenuState, MenuWorld, Protected, Screen } from "./menu-state.ts";
+import { areCheckable, haveUsers } from "./password.ts";
+
+export const LIST: Screen = { kind: "list" };
+
+/** Boots `entry` if its files are there; else says what is wrong and goes back to `back`. */
+export function boot(state: MenuState, entry: BootEntry, world: MenuWorld, back: Screen = LIST): MenuState {
+  try {
+    world.tools.check(entry);
+  } catch (error) {
+    return say(state, sentenceOf(error), back);
+  }
+  return { ...state, outcome: { kind: "boot", entry } };
+}
+
+/** Does what was asked for, after the password where one is wanted. */
+export function ask(state: MenuState, wanted: Protected, world: MenuWorld): MenuState {
+  const passwords = world.config.passwords ?? [];
+  const isFree = wanted.kind === "boot" && wanted.entry.isLocked !== true;
+  if (isFree || state.isUnlocked || passwords.length === 0) return act(state, wanted, world);
+  if (!areCheckable(passwords)) {
+    return say(state, "this menu is locked by a password of a kind that cannot be checked here", LIST);
+  }
+  const asks = haveUsers(passwords) ? "user" : "password";
+  return { ...state, screen: { kind: "password", asks, user: "", input: lineInput(""), then: wanted } };
+}
+
+/** Does what was asked for. */
+export function act(state: MenuState, wanted: Protected, world: MenuWorld): MenuState {
+  switch (wanted.kind) {
+    case "unlock":
+      return { ...state, screen: LIST };
+    case "boot":
+      return boot({ ...state, screen: LIST }, wanted.entry, world);
+    case "edit": {
+      const { entry } = wanted;
+      const lines = linesOfEntry(entry, world.files);
+      return {
+        ...state,
+        screen: { kind: "editor", entry, lines, selected: 0, input: null, openedFrom: null, choices: [] },
+      };
+    }
+    case "arguments":
+      return {
+        ...state,
+        screen: { kind: "arguments", entry: wanted.entry, input: lineInput(wanted.entry.arguments) },
+      };
+    case "command":
+      return {
+        ...state,
+        screen: {
+          kind: "command",
+          output: ["linux, initrd and boot start a kernel; help lists more. Tab completes."],
+          scrolledBack: 0,
+          input: lineInput(""),
+          history: [],
+          recalled: 0,
+          entry: emptyEntry(world.files),
+        },
+      };
+  }
+}
+
+/** Shows a sentence until a key is pressed. */
+export function say(state: MenuState, text: string, back: Screen): MenuState {
+  return { ...state, screen: { kind: "message", text, back } };
+}
+
+/** What a person is told of an error. @throws the error when it is no fault of the guest's or the person's */
+export function sentenceOf(error: unknown): string {
+  if (error instanceof GuestbootError && error.code !== "INTERNAL") return printable(error.message);
+  throw error;
+}
