@@ -5,7 +5,10 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { A_BYTE_COUNT, A_DURATION, readByteCount, readDuration } from "./amounts.ts";
 import { GuestbootError, isSystemError, systemReason } from "./errors.ts";
+import { LIMIT_KEYS, readLimitSettings } from "./limit-settings.ts";
+import type { ReadLimits } from "./limits.ts";
 import { isRepositorySection, readRepositorySections, type RepositorySettings } from "./repository-settings.ts";
+import { readToolstackSettings, TOOLSTACK_KEYS, type ToolstackSettings } from "./toolstack-settings.ts";
 import { isTrustSection, readTrustSections, type TrustSettings } from "./trust-settings.ts";
 
 export interface Settings {
@@ -22,12 +25,16 @@ export interface Settings {
   /** What is set for single repositories and hosts. */
   readonly repositories: readonly RepositorySettings[];
   readonly cache: CacheSettings;
+  /** Where VM records are. */
+  readonly toolstack: ToolstackSettings;
   /** How much proof repositories' files need. */
   readonly trust: readonly TrustSettings[];
   /** The largest boot file that is taken from a guest, in bytes. */
   readonly maxFileSize: number;
   /** The bound on resident memory, in bytes. */
   readonly maxRamUsage: number;
+  /** What reading a guest's disk may cost. */
+  readonly limits: ReadLimits;
   /** What the file holds and nobody reads, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -60,7 +67,13 @@ const KEYS = {
   guestInstaller: { section: "eliloader", key: "guest-installer", variable: "GUESTBOOT_GUEST_INSTALLER_DIR" },
   fileSize: { section: "limits", key: "max-file-size-mb", variable: "PYGRUB_MAX_FILE_SIZE_MB" },
   ramUsage: { section: "limits", key: "max-ram-usage-mb", variable: "PYGRUB_MAX_RAM_USAGE_MB" },
-} as const;
+} as const satisfies Readonly<Record<string, Setting>>;
+
+interface Setting {
+  readonly section: string;
+  readonly key: string;
+  readonly variable: string | null;
+}
 
 /** A setting as given, and where, for the error. */
 interface Given {
@@ -80,7 +93,7 @@ export async function readSettings(
 ): Promise<Settings> {
   const text = readConfig(configFile);
   const file = text === null ? null : await parseConfig(text, configFile);
-  const find = ({ section, key, variable }: (typeof KEYS)[keyof typeof KEYS]): Given | null => {
+  const find = ({ section, key, variable }: Setting): Given | null => {
     const value = variable === null ? undefined : environment[variable];
     if (value !== undefined && value !== "") return { value, where: `${variable ?? ""}=${value}` };
     return file?.given.get(`${section}.${key}`) ?? null;
@@ -97,9 +110,11 @@ export async function readSettings(
       offline: readSwitch(find(KEYS.offline)) ?? false,
       maxSize: readAmount(find(KEYS.maxSize), readByteCount, A_BYTE_COUNT),
     },
+    toolstack: readToolstackSettings((key) => find(TOOLSTACK_KEYS[key])),
     trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
     maxRamUsage: readMebibytes(find(KEYS.ramUsage), 256),
+    limits: readLimitSettings((key) => find(LIMIT_KEYS[key])),
     warnings: file?.warnings ?? [],
   };
 }
@@ -143,7 +158,11 @@ async function parseConfig(
   const sections: Readonly<Record<string, unknown>> = parse(text);
   const given = new Map<string, Given>();
   const warnings: string[] = [];
-  const known = Object.values(KEYS);
+  const known: readonly Setting[] = [
+    ...Object.values(KEYS),
+    ...Object.values(TOOLSTACK_KEYS),
+    ...Object.values(LIMIT_KEYS),
+  ];
   for (const [section, content] of Object.entries(sections)) {
     if (typeof content !== "object" || content === null) {
       warnings.push(`${configFile}: "${section}" stands in no section and is ignored`);
