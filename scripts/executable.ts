@@ -35,6 +35,8 @@ export async function buildBundle(entry: string, output: string): Promise<void> 
       "import.meta.url": "__filename",
       GUESTBOOT_VERSION: JSON.stringify(version),
     },
+    // V8 cannot yet write a compiled function that has a `using` into a snapshot, and crashes.
+    supported: { using: false },
     legalComments: "none",
     logLevel: "warning",
   });
@@ -49,9 +51,14 @@ export async function buildExecutable({ kind, output }: Executable): Promise<voi
     const fresh = path.join(work, "guestboot");
     const config = path.join(work, "sea-config.json");
     fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh)));
+    const warmUp = {
+      GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
+      GUESTBOOT_WARM_UP_CATALOG: path.join(root, "distros"),
+      GUESTBOOT_WARM_UP_FOLDER: fs.mkdtempSync(path.join(work, "warm-up-")),
+    };
     execFileSync(process.execPath, ["--build-sea", config], {
       stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work) },
+      env: { ...process.env, ...warmUp },
     });
     fs.renameSync(fresh, output);
   } finally {

@@ -13,6 +13,8 @@ import type { GuestFilesystem } from "./filesystem.ts";
 import { guestFilesystem } from "./guest-filesystem.ts";
 import { openIso9660 } from "./iso9660/iso-driver.ts";
 import { hasIsoMagic } from "./iso9660/volume-descriptor.ts";
+import { openReiserfs } from "./reiserfs/reiserfs-driver.ts";
+import { hasReiserfsMagic } from "./reiserfs/superblock.ts";
 import { openSquashfs } from "./squashfs/squashfs-driver.ts";
 import { hasSquashfsMagic } from "./squashfs/superblock.ts";
 import { hasXfsMagic } from "./xfs/superblock.ts";
@@ -20,7 +22,7 @@ import { openXfs } from "./xfs/xfs-driver.ts";
 
 /** What else a volume may hold: the bytes that its format has at an offset. The first that fits is told. */
 const SIGNATURES: readonly { readonly what: string; readonly offset: number; readonly bytes: string }[] = [
-  { what: "a ReiserFS filesystem", offset: 0x10034, bytes: "ReIsEr" },
+  { what: "a ReiserFS filesystem from before Linux 2.4", offset: 0x2034, bytes: "ReIsErFs" },
   { what: "an encrypted volume (LUKS)", offset: 0, bytes: "LUKS\xba\xbe" },
   ...[0, 512, 1024, 1536].map((offset) => ({ what: "an LVM physical volume", offset, bytes: "LABELONE" })),
   ...[0, 4096].map((offset) => ({ what: "a member of a Linux RAID", offset, bytes: "\xfc\x4e\x2b\xa9" })),
@@ -38,6 +40,7 @@ export function openFilesystem(source: ByteSource): GuestFilesystem {
   if (hasBtrfsMagic(source)) return guestFilesystem(openBtrfs(source));
   if (hasIsoMagic(source)) return guestFilesystem(openIso9660(source));
   if (hasSquashfsMagic(source)) return guestFilesystem(openSquashfs(source));
+  if (hasReiserfsMagic(source)) return guestFilesystem(openReiserfs(source));
   // Last: a FAT volume has no magic number of its own, and others may begin with a boot sector, too.
   if (hasFatMagic(source)) return guestFilesystem(openFat(source));
   throw new GuestbootError("NO_FILESYSTEM", describe(source));

@@ -7,7 +7,6 @@
  * touched.
  */
 import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { namesIn } from "./content.ts";
@@ -36,6 +35,7 @@ interface Mark {
 
 /** Marks the paths as made by this process. A store that cannot be written bears no marks. */
 export function markBootFiles(storeFolder: string, paths: readonly string[]): BootMark {
+  const { randomBytes } = process.getBuiltinModule("node:crypto");
   const folder = join(storeFolder, "boots");
   const file = join(folder, `${process.pid}~${randomBytes(8).toString("hex")}.json`);
   const mark: Mark = {

@@ -1,5 +1,5 @@
 /** What a file in the store is known by. */
-import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 
 /** A SHA-256 digest as the rest of guestboot writes it: `sha256:` and 64 small hexadecimal digits. */
@@ -10,7 +10,7 @@ export function isDigest(text: string): text is Digest {
 }
 
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return `sha256:${newHash().update(bytes).digest("hex")}`;
 }
 
 /** The digest of bytes that come piece by piece. */
@@ -21,13 +21,18 @@ export interface Hasher {
 }
 
 export function sha256(): Hasher {
-  const hash = createHash("sha256");
+  const hash = newHash();
   return {
     update(bytes) {
       hash.update(bytes);
     },
     digest: () => `sha256:${hash.digest("hex")}`,
   };
+}
+
+/** Fetched when it is needed: what is loaded into the start-up snapshot cannot be loaded in another thread any more. */
+function newHash(): Hash {
+  return process.getBuiltinModule("node:crypto").createHash("sha256");
 }
 
 /** The digest of a file's bytes as they are now. @throws the system's errors */
@@ -38,7 +43,7 @@ export function digestOfFile(path: string): Digest {
 }
 
 /** Hashes the file's first `limit` bytes, or all where it has fewer. @throws the system's errors */
-export function updateFromFile(hash: Hasher, path: string, limit: number): void {
+export function updateFromFile(hash: Pick<Hasher, "update">, path: string, limit: number): void {
   if (limit === 0) return;
   const fd = openSync(path, "r");
   try {

@@ -37,6 +37,8 @@ export interface FileEntry {
   /** Which build of the distribution's installer the bytes belong to; null where nobody has said. */
   readonly build: string | null;
   readonly trust: TrustLevel;
+  /** 32 small hexadecimal digits; null where nobody has asked. */
+  readonly md5: string | null;
   readonly mark: ContentMark | null;
 }
 
@@ -88,6 +90,7 @@ function checkEntry(fields: ReadonlyMap<string, unknown>): IndexEntry | null {
     checkedAt,
     build: readText(fields.get("build")) ?? null,
     trust: readTrust(fields.get("trust")),
+    md5: readMd5(fields.get("md5")),
     mark: readMark(fields.get("mark")),
   };
 }
@@ -105,6 +108,10 @@ function readTime(value: unknown): Date | null {
 
 function readTrust(value: unknown): TrustLevel {
   return value === "signed" || value === "listed" ? value : "none";
+}
+
+function readMd5(value: unknown): string | null {
+  return typeof value === "string" && /^[0-9a-f]{32}$/.test(value) ? value : null;
 }
 
 function readMark(value: unknown): ContentMark | null {

@@ -4,6 +4,7 @@
  */
 import { type Digest, sha256, type Hasher, updateFromFile } from "./digest.ts";
 import { PIECE_BYTES, startSideHash, type SideHash } from "./side-hash.ts";
+import { startPieceWriter, type PieceWriter } from "./piece-writer.ts";
 import type { TemporaryFile } from "./temporary.ts";
 
 /** Bytes. Hashing as many takes some 40 ms, starting a thread about as long. */
@@ -28,7 +29,7 @@ export async function takeIn(
   let small: Hasher | null = null;
   let size = begun;
   if (begun > LARGE || (expected ?? 0) > LARGE) {
-    large.start(begun);
+    large.start(begun, expected);
   } else {
     small = sha256();
     updateFromFile(small, temporary.path, begun);
@@ -37,7 +38,7 @@ export async function takeIn(
     if (small !== null && size > LARGE) {
       // Larger than was known: the other thread reads what is there.
       small = null;
-      large.start(size);
+      large.start(size, expected);
     }
     if (small === null) {
       await large.add(bytes);
@@ -51,40 +52,41 @@ export async function takeIn(
   return { digest: small === null ? await large.end() : small.digest(), size };
 }
 
-/** Bytes after which the disk is set to work: it writes while more bytes come. */
-const SYNC_EVERY = 128 * 1024 * 1024;
 /** Bytes after which what is left of the network's buffers is given back: the runtime alone lets it grow for longer. */
 const TIDY_EVERY = 4 * 1024 * 1024;
+/** Pieces that may wait for the disk; one more is being filled. */
+const WAITING = 2;
 
 /** Collects bytes into pieces of shared memory; each piece is written and given to the other thread as a whole. */
 class LargeFile implements AsyncDisposable {
   readonly #temporary: TemporaryFile;
   #hash: SideHash | null = null;
-  #piece: Uint8Array | null = null;
+  #writer: PieceWriter | null = null;
+  #piece: Buffer | null = null;
   #filled = 0;
-  #sinceSync = 0;
   #sinceTidy = 0;
-  #syncing: Promise<void> | null = null;
-  readonly #failures: unknown[] = [];
   #tidy: (() => void) | null = null;
 
   constructor(temporary: TemporaryFile) {
     this.#temporary = temporary;
   }
 
-  start(prefix: number): void {
+  /** @param prefix bytes that the file has already; @param expected of the whole, if known */
+  start(prefix: number, expected: number | null): void {
     this.#hash = startSideHash(this.#temporary.path, prefix);
+    const { isAligned } = this.#hash;
+    this.#writer = startPieceWriter(this.#temporary, { begun: prefix, expected, isAligned });
     this.#tidy = garbageCollector();
   }
 
   async add(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      this.#piece ??= (await this.#hash?.nextPiece()) ?? null;
-      if (this.#piece === null) throw new TypeError("not started");
-      const part = bytes.subarray(done, done + PIECE_BYTES - this.#filled);
-      this.#piece.set(part, this.#filled);
-      this.#filled += part.length;
-      done += part.length;
+    const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let done = 0; done < source.length;) {
+      this.#piece ??= await this.#nextPiece();
+      // Not `set`, which copies into shared memory word by word.
+      const copied = source.copy(this.#piece, this.#filled, done);
+      this.#filled += copied;
+      done += copied;
       if (this.#filled === PIECE_BYTES) this.#flush();
     }
   }
@@ -93,9 +95,7 @@ class LargeFile implements AsyncDisposable {
     this.#flush();
     if (this.#hash === null) throw new TypeError("not started");
     const digest = await this.#hash.digest();
-    await this.#syncing;
-    // The system tells of a failed write once, so a failure of ours may not be told again.
-    if (this.#failures.length > 0) throw this.#failures[0];
+    await this.#writer?.settled(0);
     return digest;
   }
 
@@ -103,10 +103,19 @@ class LargeFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#flush();
+      // Who waits for `end` has been told of a failure; another one's reason counts for more.
+      await this.#writer?.settled(0).catch(() => undefined);
     } finally {
-      await this.#syncing;
+      this.#writer?.[Symbol.dispose]();
       await this.#hash?.[Symbol.asyncDispose]();
     }
+  }
+
+  /** A piece that is both hashed and written. */
+  async #nextPiece(): Promise<Buffer> {
+    if (this.#hash === null) throw new TypeError("not started");
+    await this.#writer?.settled(WAITING);
+    return this.#hash.nextPiece();
   }
 
   #flush(): void {
@@ -115,17 +124,9 @@ class LargeFile implements AsyncDisposable {
     const length = this.#filled;
     this.#piece = null;
     this.#filled = 0;
-    this.#temporary.write(piece);
+    this.#writer?.add(piece);
     this.#hash?.add(length);
-    this.#sinceSync += length;
     this.#sinceTidy += length;
-    if (this.#sinceSync >= SYNC_EVERY && this.#syncing === null) {
-      this.#sinceSync = 0;
-      this.#syncing = this.#temporary
-        .sync()
-        .catch((error: unknown) => void this.#failures.push(error))
-        .finally(() => (this.#syncing = null));
-    }
     if (this.#sinceTidy >= TIDY_EVERY) {
       this.#sinceTidy = 0;
       this.#tidy?.();

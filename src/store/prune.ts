@@ -11,7 +11,7 @@ import type { Digest } from "./digest.ts";
 import { readEntry } from "./index-entry.ts";
 import { sweepPartials } from "./partial.ts";
 import { sweepPins } from "./pins.ts";
-import { removeIfThere, sweepTemporaries, temporaryName } from "./temporary.ts";
+import { isAlive, removeIfThere, sweepTemporaries, temporaryName } from "./temporary.ts";
 
 export interface PruneLimits {
   /** Bytes of content that may stay; null for any number. */
@@ -47,13 +47,18 @@ export interface PruneOptions {
 
 /** Milliseconds: how long a start may take from finding a file to its boot files. */
 const ABOUT_TO_BE_USED = 120_000;
+/** Milliseconds: how long a verdict on a signature is remembered at most. */
+const VERDICTS_HOLD = 24 * 3600 * 1000;
 
 export function pruneStore(
   storeFolder: string,
   { maxSize, maxAge }: PruneLimits,
   { dryRun = false, spare = new Set() }: PruneOptions = {},
 ): Pruned {
-  if (!dryRun) sweepStore(storeFolder);
+  if (!dryRun) {
+    sweepStore(storeFolder);
+    sweepOldVerdicts(storeFolder);
+  }
   const candidates = readShelves(storeFolder).sort((one, other) => one.usedAt - other.usedAt);
   const now = Date.now();
   let left = candidates.reduce((sum, { file }) => sum + file.size, 0);
@@ -77,6 +82,19 @@ export function sweepStore(storeFolder: string): void {
   sweepPins(storeFolder);
   sweepPartials(storeFolder);
   if (namesIn(join(storeFolder, "tmp")).length > 0) sweepTemporaries(join(storeFolder, "tmp"));
+  for (const name of namesIn(join(storeFolder, "verified"))) {
+    const writer = /\.json\.(\d+)$/.exec(name)?.[1];
+    if (writer !== undefined && !isAlive(Number(writer))) removeIfThere(join(storeFolder, "verified", name));
+  }
+}
+
+/** What was found of signatures is not looked at any more after a day. */
+function sweepOldVerdicts(storeFolder: string): void {
+  for (const name of namesIn(join(storeFolder, "verified"))) {
+    const file = join(storeFolder, "verified", name);
+    const madeAt = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - madeAt > VERDICTS_HOLD) removeIfThere(file);
+  }
 }
 
 interface Candidate {

@@ -9,11 +9,13 @@ import type { Worker } from "node:worker_threads";
 import type { Digest } from "./digest.ts";
 
 export interface SideHash extends AsyncDisposable {
+  /** Do the pieces begin at multiples of `ALIGNMENT`? */
+  readonly isAligned: boolean;
   /**
    * The next piece of memory to put bytes into, at most `PIECE_BYTES`, as soon as one is free.
    * @throws the other thread's error
    */
-  nextPiece(): Promise<Uint8Array>;
+  nextPiece(): Promise<Buffer>;
   /** The piece that was last given holds `length` bytes: they are the next ones of the file. */
   add(length: number): void;
   /** Ends the hashing. @throws the other thread's error */
@@ -22,6 +24,8 @@ export interface SideHash extends AsyncDisposable {
 
 export const PIECE_BYTES = 1024 * 1024;
 const PIECES = 4;
+/** What disks and their filesystems want of memory that they are to read from without a copy: open(2), O_DIRECT. */
+export const ALIGNMENT = 4096;
 
 /** A piece's word in the control block: whose it is. */
 const FREE = 0;
@@ -31,6 +35,8 @@ const LAST = 2;
 interface WorkerInput {
   readonly control: SharedArrayBuffer;
   readonly memory: SharedArrayBuffer;
+  /** Where in `memory` the first piece begins. */
+  readonly begin: number;
   readonly pieces: number;
   readonly pieceBytes: number;
   /** The file's beginning, and how many bytes of it are hashed before the first piece. */
@@ -42,8 +48,10 @@ interface WorkerInput {
 export function startSideHash(path: string, prefix: number): SideHash {
   const { Worker: Thread } = process.getBuiltinModule("node:worker_threads");
   const control = new SharedArrayBuffer(2 * PIECES * Int32Array.BYTES_PER_ELEMENT);
-  const memory = new SharedArrayBuffer(PIECES * PIECE_BYTES);
-  const input: WorkerInput = { control, memory, pieces: PIECES, pieceBytes: PIECE_BYTES, path, prefix };
+  const memory = new SharedArrayBuffer(ALIGNMENT + PIECES * PIECE_BYTES);
+  const alignedAt = alignmentOf(memory);
+  const begin = alignedAt ?? 0;
+  const input: WorkerInput = { control, memory, begin, pieces: PIECES, pieceBytes: PIECE_BYTES, path, prefix };
   // A single executable has no file of ours that a thread could be started from.
   const thread = new Thread(`(${hashPieces.toString()})()`, {
     eval: true,
@@ -53,10 +61,20 @@ export function startSideHash(path: string, prefix: number): SideHash {
     // Megabytes: what it handles is not on its heap.
     resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16 },
   });
-  return sideHash(thread, new Int32Array(control), new Uint8Array(memory));
+  return sideHash(thread, new Int32Array(control), Buffer.from(memory, begin), alignedAt !== null);
 }
 
-function sideHash(thread: Worker, control: Int32Array, memory: Uint8Array): SideHash {
+/** The first place in the memory whose address is a multiple of `ALIGNMENT`; null where that cannot be known. */
+function alignmentOf(memory: SharedArrayBuffer): number | null {
+  try {
+    const address = process.getBuiltinModule("node:ffi").getRawPointer(new Uint8Array(memory));
+    return Number(BigInt(ALIGNMENT) - (address % BigInt(ALIGNMENT))) % ALIGNMENT;
+  } catch {
+    return null;
+  }
+}
+
+function sideHash(thread: Worker, control: Int32Array, memory: Buffer, isAligned: boolean): SideHash {
   const outcome = Promise.withResolvers<Digest>();
   thread.once("message", (hex: unknown) => outcome.resolve(`sha256:${String(hex)}`));
   thread.once("error", (error) => outcome.reject(error));
@@ -71,6 +89,7 @@ function sideHash(thread: Worker, control: Int32Array, memory: Uint8Array): Side
     }
   };
   return {
+    isAligned,
     async nextPiece() {
       await whenFree(piece);
       return memory.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
@@ -100,7 +119,7 @@ function hashPieces(): void {
   const hash = process.getBuiltinModule("node:crypto").createHash("sha256");
   // Our own, from startSideHash.
   const input = threads.workerData as WorkerInput;
-  const { control: block, memory, pieces, pieceBytes, path, prefix } = input;
+  const { control: block, memory, begin, pieces, pieceBytes, path, prefix } = input;
   const [free, last] = [0, 2];
 
   if (prefix > 0) {
@@ -119,7 +138,7 @@ function hashPieces(): void {
   for (let piece = 0; ; piece = (piece + 1) % pieces) {
     Atomics.wait(control, piece, free);
     if (Atomics.load(control, piece) === last) break;
-    hash.update(new Uint8Array(memory, piece * pieceBytes, Atomics.load(control, pieces + piece)));
+    hash.update(new Uint8Array(memory, begin + piece * pieceBytes, Atomics.load(control, pieces + piece)));
     Atomics.store(control, piece, free);
     Atomics.notify(control, piece);
   }

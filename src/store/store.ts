@@ -17,6 +17,7 @@ import { contentFile, isSameMark, markOf, moveIntoPlace, namesIn } from "./conte
 import { type Digest, digestOf, digestOfFile, hexOf } from "./digest.ts";
 import { formatEntry, readEntry, type AbsenceEntry, type FileEntry, type TrustLevel } from "./index-entry.ts";
 import { takeIn, type TakenIn } from "./intake.ts";
+import { md5Beside } from "./md5-beside.ts";
 import {
   dropPartial,
   findPartial,
@@ -62,6 +63,13 @@ export interface StoredFile {
   /** Which build of the distribution's installer the bytes belong to; null where nobody has said. */
   readonly build: string | null;
   readonly trust: TrustLevel;
+  /** 32 small hexadecimal digits; null where nobody has asked for it. It finds things, and proves nothing. */
+  readonly md5: string | null;
+}
+
+export interface StoreOptions {
+  /** Notes the MD5 of what is written, computed while the bytes come. */
+  readonly md5?: boolean;
 }
 
 export interface WriteOptions {
@@ -77,6 +85,7 @@ export interface Learnt {
   readonly validators?: StoredValidators | undefined;
   readonly build?: string | null | undefined;
   readonly trust?: TrustLevel | undefined;
+  readonly md5?: string | undefined;
 }
 
 export interface Store {
@@ -117,8 +126,8 @@ export interface Store {
 }
 
 /** The store in that folder, which is made when something is written. */
-export function openStore(folder: string): Store {
-  return new FolderStore(resolve(folder));
+export function openStore(folder: string, options: StoreOptions = {}): Store {
+  return new FolderStore(resolve(folder), options);
 }
 
 /** Where the entry of a key is kept. Keys are URLs and worse; their digests are file names. */
@@ -137,9 +146,11 @@ const SMALL = 1024 * 1024;
 
 class FolderStore implements Store {
   readonly folder: string;
+  readonly #notesMd5: boolean;
 
-  constructor(folder: string) {
+  constructor(folder: string, { md5 = false }: StoreOptions) {
     this.folder = folder;
+    this.#notesMd5 = md5;
   }
 
   find(key: string): StoredFile | null {
@@ -176,12 +187,12 @@ class FolderStore implements Store {
     { onBytes = () => undefined, behind, build = null }: WriteOptions = {},
   ): Promise<StoredFile> {
     try {
-      const { digest, size } = await this.#takeIn(key, facts, body, onBytes, behind);
+      const { digest, size, md5 } = await this.#takeIn(key, facts, body, onBytes, behind);
       const now = new Date();
       const { url, etag, lastModified } = facts;
       const mark = markOf(contentFile(this.folder, digest), size);
       const known = { key, url, digest, size, etag, lastModified, fetchedAt: now, checkedAt: now };
-      return this.#writeEntry({ kind: "file", ...known, build, trust: "none", mark });
+      return this.#writeEntry({ kind: "file", ...known, build, trust: "none", md5, mark });
     } catch (error) {
       throw this.#explain(error, facts);
     }
@@ -191,10 +202,10 @@ class FolderStore implements Store {
     const entry = readEntry(indexFile(this.folder, key));
     if (entry?.kind !== "file" || this.find(key) === null) return null;
     const { etag, lastModified } = learnt.validators ?? entry;
-    const { build = entry.build, trust = entry.trust } = learnt;
+    const { build = entry.build, trust = entry.trust, md5 = entry.md5 } = learnt;
     try {
       const mark = markOf(contentFile(this.folder, entry.digest), entry.size);
-      return this.#writeEntry({ ...entry, etag, lastModified, build, trust, checkedAt, mark });
+      return this.#writeEntry({ ...entry, etag, lastModified, build, trust, md5, checkedAt, mark });
     } catch (error) {
       throw this.#explain(error, entry);
     }
@@ -252,7 +263,7 @@ class FolderStore implements Store {
     body: AsyncIterable<Uint8Array>,
     onBytes: (count: number) => void,
     behind: PartialTransfer | undefined,
-  ): Promise<TakenIn> {
+  ): Promise<TakenIn & { readonly md5: string | null }> {
     const folder = join(this.folder, "tmp");
     const isSmall = facts.size !== null && facts.size <= SMALL;
     using temporary = makeTemporary(folder, { isSmall, begun: behind });
@@ -264,14 +275,15 @@ class FolderStore implements Store {
     const goesOn = isStrong(etag) && expected !== null && expected > LEAST_PARTIAL;
     if (goesOn) notePartial(this.folder, key, { etag, size: expected }, basename(temporary.path));
     try {
-      const taken = await takeIn(temporary, body, { begun, expected, onBytes });
+      const beside = this.#notesMd5 ? md5Beside(body, temporary.path, begun) : null;
+      const taken = await takeIn(temporary, beside?.body ?? body, { begun, expected, onBytes });
       if (expected !== null && taken.size !== expected) throw wrongSize(facts.url, expected, taken.size);
       chmodSync(temporary.path, 0o444);
       await temporary.sync();
       const target = contentFile(this.folder, taken.digest);
       if (moveIntoPlace(temporary.path, target, taken.digest, taken.size)) temporary.keep();
       if (goesOn) dropPartial(this.folder, key);
-      return taken;
+      return { ...taken, md5: beside?.digest() ?? null };
     } catch (error) {
       // On a disk that is full, what has come would only be in the way.
       const isFull = isSystemError(error, "ENOSPC", "EDQUOT");
@@ -315,9 +327,10 @@ class FolderStore implements Store {
   }
 
   #storedFile(entry: FileEntry): StoredFile {
-    const { key, url, digest, size, etag, lastModified, fetchedAt, checkedAt, build, trust } = entry;
+    const { key, url, digest, size, etag, lastModified, fetchedAt, checkedAt, build, trust, md5 } = entry;
     const path = contentFile(this.folder, digest);
-    return { key, url, path, digest, size, validators: { etag, lastModified }, fetchedAt, checkedAt, build, trust };
+    const validators = { etag, lastModified };
+    return { key, url, path, digest, size, validators, fetchedAt, checkedAt, build, trust, md5 };
   }
 
   /** An error of the system while writing, in words; any other as it is. */

@@ -2,7 +2,6 @@
  * Files that are not finished yet. Each has a name that says who writes it, so that what a killed process has left is
  * known as such and removed by the next one that writes.
  */
-import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -65,6 +64,7 @@ export function makeTemporary(folder: string, { isSmall = false, begun }: Tempor
 
 /** A new name that says who we are. */
 export function temporaryName(): string {
+  const { randomBytes } = process.getBuiltinModule("node:crypto");
   return [encodeURIComponent(hostname()), process.pid, randomBytes(8).toString("hex")].join("~");
 }
 

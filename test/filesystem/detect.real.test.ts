@@ -50,8 +50,7 @@ function bytesWith(size: number, offset: number, text: string | Uint8Array): Buf
 
 /** Where a format has its magic: from the format's description, not from what our table says. */
 const BY_HAND: readonly (readonly [words: string, what: string, bytes: Buffer])[] = [
-  ["a ReiserFS filesystem", "3.5, superblock at 64 KiB", bytesWith(MIB, 65536 + 52, "ReIsErFs")],
-  ["a ReiserFS filesystem", "3.6", bytesWith(MIB, 65536 + 52, "ReIsEr2Fs")],
+  ["a ReiserFS filesystem", "from before Linux 2.4, superblock at 8 KiB", bytesWith(MIB, 8192 + 52, "ReIsErFs")],
   ["an LVM physical volume", "its label in sector 1", bytesWith(MIB, 512, "LABELONE\x01")],
   ["an LVM physical volume", "its label in sector 3", bytesWith(MIB, 1536, "LABELONE\x03")],
   ["a member of a Linux RAID", "metadata 1.1, at the start", bytesWith(MIB, 0, "\xfc\x4e\x2b\xa9\x01")],

@@ -7,7 +7,7 @@ import { Budget } from "../../base/budget.ts";
 import { checkRange, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
-import { DIRECT, firstKeyOf, INDIRECT, isOf } from "./key.ts";
+import { DIRECT, firstKeyOf, INDIRECT, isBehind, isOf } from "./key.ts";
 import type { Item } from "./node.ts";
 import { nameOf, type FilesystemObject } from "./object.ts";
 import type { Tree } from "./tree.ts";
@@ -84,7 +84,8 @@ function readPieces(tree: Tree, { id, size }: FilesystemObject): readonly Piece[
   for (const item of tree.itemsFrom(firstKeyOf(id))) {
     const { key } = item;
     if (!isOf(key, id)) {
-      if (covered > 0 || pieces.length > 0 || isLater(key, id)) break;
+      // The search may begin before the object.
+      if (isBehind(key, id)) break;
       continue;
     }
     if (key.type !== INDIRECT && key.type !== DIRECT) continue;
@@ -124,10 +125,6 @@ function readPieces(tree: Tree, { id, size }: FilesystemObject): readonly Piece[
     budget.spend();
     pieces.push({ start, length: inFile, at });
   }
-}
-
-function isLater(key: Item["key"], { directoryId, objectId }: FilesystemObject["id"]): boolean {
-  return key.directoryId > directoryId || (key.directoryId === directoryId && key.objectId > objectId);
 }
 
 /** The first index of `0 … count` for which the claim holds; it holds for all that follow. */

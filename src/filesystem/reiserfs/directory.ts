@@ -5,7 +5,7 @@
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
-import { DIRECTORY, isOf, type Key, type ObjectId } from "./key.ts";
+import { DIRECTORY, isBehind, isOf, type Key, type ObjectId } from "./key.ts";
 import { hashPartOf, nameHash } from "./name-hash.ts";
 import type { Item } from "./node.ts";
 import { nameOf } from "./object.ts";
@@ -58,10 +58,6 @@ function* entriesFrom(tree: Tree, directory: ObjectId, offset: number): Generato
     budget.spend(item.count);
     for (const entry of entriesOf(item, directory)) if (entry.hash >= offset) yield entry;
   }
-}
-
-function isBehind(key: Key, { directoryId, objectId }: ObjectId): boolean {
-  return key.directoryId > directoryId || (key.directoryId === directoryId && key.objectId > objectId);
 }
 
 /** Heads from the item's start on; names from its end downwards, in the same order. */

@@ -68,6 +68,11 @@ export function isOf(key: Key, { directoryId, objectId }: ObjectId): boolean {
   return key.directoryId === directoryId && key.objectId === objectId;
 }
 
+/** Does the key sort behind everything of the object? */
+export function isBehind(key: Key, { directoryId, objectId }: ObjectId): boolean {
+  return key.directoryId > directoryId || (key.directoryId === directoryId && key.objectId > objectId);
+}
+
 /** The first key that anything of the object can have. */
 export function firstKeyOf({ directoryId, objectId }: ObjectId): Key {
   return { directoryId, objectId, offset: 0, type: STAT_DATA };
