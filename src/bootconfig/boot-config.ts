@@ -69,6 +69,8 @@ export interface BootConfig {
   readonly fallback?: readonly number[] | undefined;
   /** Seconds; null when the config does not wait. */
   readonly timeout: number | null;
+  /** Is the menu shown while the timeout runs, only a countdown, or nothing until a key is pressed? Default: "menu". */
+  readonly timeoutStyle?: "menu" | "countdown" | "hidden" | undefined;
   /** What the config wants above its menu. */
   readonly menuTitle?: string | null | undefined;
   /** Not empty: editing needs one of them. */

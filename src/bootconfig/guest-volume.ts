@@ -13,6 +13,8 @@ export interface GuestVolume {
   readonly table?: string | undefined;
   /** `PARTUUID`, in lower case; null when it has none. */
   readonly partitionUuid: string | null;
+  /** `PARTLABEL`: a GPT's name of the partition. */
+  readonly partitionLabel?: string | null | undefined;
   /** Opened when it is first asked for, and once. @throws NO_FILESYSTEM and what reading it throws */
   filesystem(): GuestFilesystem;
 }

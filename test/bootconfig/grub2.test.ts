@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { GuestbootError } from "../../src/base/errors.ts";
 import { chooseEntry } from "../../src/bootconfig/choose.ts";
+import type { GuestVolume } from "../../src/bootconfig/guest-volume.ts";
+import type { GuestFilesystem } from "../../src/filesystem/filesystem.ts";
 import { defaultOf, readMenu, titles, volume, type Files } from "./grub2-menu.ts";
 
 /** A menu of one entry each, whose kernel is `/title`. */
@@ -73,6 +75,10 @@ describe("an entry", () => {
     expect(readMenu(`menuentry a { linux /k dyndbg="file x +p" 'a"b c' d }`).entries[0]?.arguments).toBe(
       '"dyndbg=file x +p" "a\\"b c" d',
     );
+  });
+  test("keeps quotation marks and backslashes from the kernel's parser, as GRUB does, but for bytes by number", () => {
+    const config = String.raw`menuentry a { linux /k a"'"b 'c"d' e\\f x='\x20y' "g \\h" }`;
+    expect(readMenu(config).entries[0]?.arguments).toBe(String.raw`a\'b c\"d e\\f x=\x20y "g \\h"`);
   });
   test("that boots Xen boots Xen's first module in a guest", () => {
     const config = readMenu(
@@ -358,6 +364,50 @@ describe("files that a test asks for", () => {
     ["-f ($root)/file -a ! -e /gone", true],
   ] as const)("[ %s ] is %s", ([expression, answer]) => {
     expect(valueAfter(`if [ ${expression} ]; then x=true; else x=false; fi`, files)).toBe(String(answer));
+  });
+});
+
+describe("tests of which file is newer", () => {
+  const times: Readonly<Record<string, number>> = { "/old": 1000, "/new": 1010 };
+  const dated: GuestVolume = (() => {
+    const plain = volume(1, { "/old": "", "/new": "", "/undated": "" });
+    const filesystem: GuestFilesystem = {
+      ...plain.filesystem(),
+      find(path) {
+        const node = plain.filesystem().find(path);
+        return node === null ? null : { ...node, mtime: times[path] };
+      },
+    };
+    return { ...plain, filesystem: () => filesystem };
+  })();
+  test.for([
+    ["/new -nt /old", true],
+    ["/old -nt /new", false],
+    ["/old -ot /new", true],
+    ["/new -ot /old", false],
+    ["/new -nt /new", false],
+    // Seconds are added to the first one's time.
+    ["/old -nt11 /new", true],
+    ["/old -nt10 /new", false],
+    ["/new -ot-11 /old", true],
+    ["/new -nt /gone", false],
+    ["/gone -ot /new", false],
+    ["/new -nt /undated", false],
+  ] as const)("[ %s ] is %s", ([expression, answer]) => {
+    const script = `if [ ${expression} ]; then x=true; else x=false; fi\nmenuentry $x { linux /k }\n`;
+    expect(titles(readMenu(script, dated))).toEqual([String(answer)]);
+  });
+});
+
+describe("how the menu waits", () => {
+  test.for([
+    ["", "menu"],
+    ["set timeout_style=hidden", "hidden"],
+    ["set timeout_style=countdown", "countdown"],
+    ["set timeout_style=menu", "menu"],
+    ["set timeout_style=loud", "menu"],
+  ] as const)("%j is %s", ([script, style]) => {
+    expect(readMenu(`${script}\n${entries("a")}`).timeoutStyle).toBe(style);
   });
 });
 

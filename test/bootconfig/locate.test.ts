@@ -44,6 +44,37 @@ describe("locating a boot config", () => {
     expect(config.explanation).toContain("/boot/grub/menu.lst (GRUB legacy) is there too: not read");
   });
 
+  test.for([
+    ["older", 100],
+    ["newer", 300],
+  ] as const)("a grub.cfg comes before a menu.lst that is %s, and which one is can be asked", ([age, mtime]) => {
+    const files = { "/boot/grub/grub.cfg": "menuentry x {\nlinux /two\n}\n", "/boot/grub/menu.lst": menu("/k") };
+    const plain = folderFilesystem(files);
+    const times: Readonly<Record<string, number>> = { "/boot/grub/grub.cfg": 200, "/boot/grub/menu.lst": mtime };
+    const { path, config } = locateBootConfig({
+      ...plain,
+      find(found) {
+        const node = plain.find(found);
+        return node === null ? null : { ...node, mtime: times[found] };
+      },
+    });
+    expect(path).toBe("/boot/grub/grub.cfg");
+    expect(config.explanation).toContain(`/boot/grub/menu.lst (GRUB legacy) is there too, and ${age}: not read`);
+    expect(config.notes).toEqual([]);
+  });
+
+  test("a grub.cfg that is only a stub leads to the menu that it names, before a menu.lst", () => {
+    const files = {
+      "/boot/grub/grub.cfg": "set prefix=($root)/other\nexport prefix\nconfigfile $prefix/grub.cfg\n",
+      "/other/grub.cfg": "menuentry x {\nlinux /two\n}\n",
+      "/boot/grub/menu.lst": menu("/k"),
+    };
+    const { path, config } = locateBootConfig(folderFilesystem(files));
+    expect(path).toBe("/boot/grub/grub.cfg");
+    expect(config.entries[0]?.kernel.path).toBe("/two");
+    expect(config.explanation).toContain("the menu is that of (hd0,msdos1)/other/grub.cfg");
+  });
+
   test("a grub.cfg that only leads to a file that is gone gives way to a menu.lst", () => {
     const files = { "/boot/grub/grub.cfg": "configfile /gone/grub.cfg\n", "/boot/grub/menu.lst": menu("/k") };
     const { path, config } = locateBootConfig(folderFilesystem(files));

@@ -15,6 +15,8 @@ export class Environment {
   /** Undefined for what was unset. */
   readonly #values = new Map<string, string | undefined>();
   #exported: ReadonlySet<string>;
+  /** What `$?` holds: set by each command, so that it has a place of its own. */
+  status = 0;
   /** Shared by all environments of one script. */
   readonly #budget: Budget;
 
@@ -29,7 +31,9 @@ export class Environment {
   }
 
   get(name: string): string | undefined {
-    if (this.#values.has(name)) return this.#values.get(name);
+    if (name === "?") return String(this.status);
+    const value = this.#values.get(name);
+    if (value !== undefined || this.#values.has(name)) return value;
     return this.#below?.get(name);
   }
 
@@ -57,7 +61,9 @@ export class Environment {
 
   /** For the body of an entry: what it sets is forgotten again. This one must not be changed any more. */
   copy(): Environment {
-    return new Environment(this, this.#exported, this.#budget);
+    const copy = new Environment(this, this.#exported, this.#budget);
+    copy.status = this.status;
+    return copy;
   }
 
   /** For a menu of its own: what was exported. */

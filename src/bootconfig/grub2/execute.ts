@@ -5,9 +5,9 @@
 import { GuestbootError } from "../../base/errors.ts";
 import { COMMANDS } from "./commands.ts";
 import { expand } from "./expand.ts";
-import { NEXT, shown, type Call, type Field, type Machine } from "./machine.ts";
+import { NEXT, shown, type Call, type Machine } from "./machine.ts";
 import { parseScript } from "./parser.ts";
-import type { Argument, Statement } from "./syntax.ts";
+import type { Field, SimpleCommand, Statement } from "./syntax.ts";
 
 /** Functions that call functions, and files that read files. */
 const MAX_DEPTH = 50;
@@ -44,7 +44,7 @@ function executeOne(machine: Machine, statement: Statement): number {
   machine.run.steps.spend();
   switch (statement.kind) {
     case "command":
-      return executeCommand(machine, statement.words);
+      return executeCommand(machine, statement);
     case "if":
       return executeIf(machine, statement);
     case "for":
@@ -113,24 +113,35 @@ function endsLoop(machine: Machine): boolean {
   return flow.kind === "break";
 }
 
-function executeCommand(machine: Machine, words: readonly Argument[]): number {
+function executeCommand(machine: Machine, { words, literal }: SimpleCommand): number {
+  if (literal !== null) {
+    const status = runNamed(machine, literal.name, literal.fields, literal.texts);
+    setStatus(machine, status);
+    return status;
+  }
   const fields = expand(machine, words);
   const start = fields.findIndex(({ text }) => text !== "!");
   // Nothing but `!`, or variables that hold nothing.
   if (start < 0) return 0;
   const [first, ...rest] = fields.slice(start);
   if (first === undefined) return 0;
-  const status = runNamed(machine, first, rest);
+  const status = runNamed(
+    machine,
+    first.text,
+    rest,
+    rest.map(({ text }) => text),
+  );
   // One `!` or more turn the answer round.
   const answer = start === 0 ? status : status === 0 ? 1 : 0;
   setStatus(machine, answer);
   return answer;
 }
 
-function runNamed(machine: Machine, { text: name }: Field, fields: readonly Field[]): number {
+/** @param words the texts of `fields` */
+function runNamed(machine: Machine, name: string, fields: readonly Field[], words: readonly string[]): number {
   const command = COMMANDS.get(name);
   if (command !== undefined) {
-    const call: Call = { machine, name, fields, words: fields.map(({ text }) => text) };
+    const call: Call = { machine, name, fields, words };
     try {
       return command(call);
     } catch (error) {
@@ -141,7 +152,7 @@ function runNamed(machine: Machine, { text: name }: Field, fields: readonly Fiel
     }
   }
   const body = machine.functions.get(name);
-  if (body !== undefined) return callFunction(machine, name, body, fields);
+  if (body !== undefined) return callFunction(machine, name, body, words);
   const equals = name.indexOf("=");
   if (equals > 0) {
     machine.environment.set(name.slice(0, equals), name.slice(equals + 1));
@@ -152,11 +163,11 @@ function runNamed(machine: Machine, { text: name }: Field, fields: readonly Fiel
   return 0;
 }
 
-function callFunction(machine: Machine, name: string, body: readonly Statement[], fields: readonly Field[]): number {
+function callFunction(machine: Machine, name: string, body: readonly Statement[], words: readonly string[]): number {
   const { positional, loops } = machine;
   machine.loops = 0;
   machine.calling.push(name);
-  machine.positional = fields.map(({ text }) => text);
+  machine.positional = words;
   try {
     const status = nested(machine, () => execute(machine, body));
     if (machine.flow.kind === "return") machine.flow = NEXT;
@@ -182,5 +193,5 @@ export function nested<T>(machine: Machine, work: () => T): T {
 }
 
 function setStatus(machine: Machine, status: number): void {
-  machine.environment.set("?", String(status));
+  machine.environment.status = status;
 }

@@ -3,8 +3,8 @@
  * and patterns become the names of the files that fit.
  */
 import { matchesPattern } from "./file-pattern.ts";
-import type { Field, Machine } from "./machine.ts";
-import type { Argument, Word } from "./syntax.ts";
+import type { Machine } from "./machine.ts";
+import type { Argument, Field, Word } from "./syntax.ts";
 
 /** @throws BUDGET_EXCEEDED when a word grows past what a variable may hold */
 export function expand(machine: Machine, words: readonly Argument[]): Field[] {
@@ -12,9 +12,35 @@ export function expand(machine: Machine, words: readonly Argument[]): Field[] {
   for (const word of words) {
     if (word.kind === "block") fields.push({ text: word.text, block: word });
     else if (word.literal !== null) fields.push({ text: word.literal, block: null });
-    else fields.push(...expandWord(machine, word));
+    else {
+      const text = joined(machine, word);
+      if (text !== null) fields.push({ text, block: null });
+      else fields.push(...expandWord(machine, word));
+    }
   }
   return fields;
+}
+
+/** The word as one field, where nothing in it is to be split or is a pattern: most words are so. Else null. */
+function joined(machine: Machine, { parts }: Word): string | null {
+  let text = "";
+  let isField = false;
+  for (const part of parts) {
+    if (part.kind === "text") {
+      if (!part.quoted && (part.text.includes("*") || part.text.includes("?"))) return null;
+      text += part.text;
+      isField = true;
+    } else {
+      if (part.name === "@") return null;
+      const value = valueOf(machine, part.name);
+      if (!part.quoted && (value.includes(" ") || value.includes("\t") || value.includes("\n"))) return null;
+      text += value;
+      isField ||= part.quoted || value !== "";
+    }
+  }
+  if (!isField) return null;
+  machine.run.steps.spend(text.length >> 10);
+  return text;
 }
 
 /** What a variable holds; what is not set is empty. */
@@ -27,9 +53,14 @@ export function valueOf(machine: Machine, name: string): string {
     case "@":
       return positional?.join(" ") ?? "";
     default:
-      if (/^[0-9]/.test(name)) return positional?.[Number(name) - 1] ?? "";
+      if (startsWithDigit(name)) return positional?.[Number(name) - 1] ?? "";
       return machine.environment.get(name) ?? "";
   }
+}
+
+function startsWithDigit(name: string): boolean {
+  const code = name.charCodeAt(0);
+  return code >= 48 && code <= 57;
 }
 
 /** A field that grows. `pattern` is its text with a backslash before each character that was quoted. */

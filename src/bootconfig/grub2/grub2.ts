@@ -8,12 +8,11 @@
  */
 import { Budget } from "../../base/budget.ts";
 import { GuestbootError } from "../../base/errors.ts";
-import { quote } from "../../base/printable.ts";
 import type { BootConfig, BootEntry, ConfigPlace } from "../boot-config.ts";
 import { fallbackNodes, nodeNamed } from "./default-entry.ts";
 import { Environment } from "./environment.ts";
 import { GuestFiles } from "./guest-files.ts";
-import { Notes, type BlsReader, type Menu, type Run } from "./machine.ts";
+import { Notes, shown, type BlsReader, type Menu, type Run } from "./machine.ts";
 import { bootedBy, entriesOf, newMachine, readMenu, type MenuNode } from "./menu-tree.ts";
 
 /** Statements, words and passes of loops: far more than any config that boots takes. */
@@ -51,12 +50,12 @@ export function parseGrub2(text: string, place: ConfigPlace, readBls: BlsReader 
   const first: Menu = { items: [], environment: environmentOf(place, run.files) };
   const machine = newMachine(run, first);
   machine.reading.push(`(${run.files.nameOf(place.own)})${place.path}`);
-  machine.executeText(machine, text.replaceAll("\r", ""));
-  const shown = machine.flow.kind === "menu" ? machine.flow.menu : first;
-  const nodes = readMenu(run, shown, machine.functions);
+  machine.executeText(machine, text.includes("\r") ? text.replaceAll("\r", "") : text);
+  const menu = machine.flow.kind === "menu" ? machine.flow.menu : first;
+  const nodes = readMenu(run, menu, machine.functions);
   // A config may boot without any menu.
   if (nodes.length === 0) nodes.push(...withoutMenu(machine.loaded));
-  return configOf(run, nodes, shown.environment);
+  return configOf(run, nodes, menu.environment);
 }
 
 function withoutMenu(loaded: Parameters<typeof bootedBy>[0]): MenuNode[] {
@@ -73,7 +72,7 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
   const reasons: string[] = [];
   all.forEach(({ step, entry, reason }, number) => {
     if (entry === null) {
-      reasons.push(`${quote(step.title)}: ${reason}`);
+      reasons.push(`${shown(step.title)}: ${reason}`);
     } else {
       entries.push(entry);
       numbers.push(number);
@@ -81,7 +80,7 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
   });
   if (entries.length === 0) throw noEntry(run, all.length, reasons);
 
-  const explanation = run.trail.map((path) => `the config reads ${path}`);
+  const explanation = [...run.trail];
   const fallback = fallbackNodes(nodes, environment.get("fallback") ?? "")
     .flatMap((node) => firstEntry(node, entries))
     .filter((index) => index >= 0);
@@ -97,6 +96,7 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
     default: chosen,
     fallback: fallback.filter((index) => index !== chosen),
     timeout: readTimeout(environment.get("timeout")),
+    timeoutStyle: readTimeoutStyle(environment.get("timeout_style")),
     passwords: run.passwords.filter(({ user }) => user !== null && superusers.includes(user)),
     explanation,
     notes,
@@ -114,16 +114,16 @@ function chooseDefault(
   const wanted = environment.get("default") ?? "";
   const node = nodeNamed(nodes, wanted === "" ? "0" : wanted) ?? nodes[0];
   if (wanted !== "" && nodeNamed(nodes, wanted) === null) {
-    run.notes.add(`default is ${quote(wanted)}, which names no entry: the first one is taken, as GRUB does`);
+    run.notes.add(`default is ${shown(wanted)}, which names no entry: the first one is taken, as GRUB does`);
   }
-  explanation.push(wanted === "" ? "default is not set: the first entry" : `default is ${quote(wanted)}`);
+  explanation.push(wanted === "" ? "default is not set: the first entry" : `default is ${shown(wanted)}`);
   const [index] = node === undefined ? [] : firstEntry(node, entries);
   if (index !== undefined) {
     if (node?.kind === "menu")
-      run.notes.add(`default is the submenu ${quote(node.step.title)}: its first entry is taken`);
+      run.notes.add(`default is the submenu ${shown(node.step.title)}: its first entry is taken`);
     return index;
   }
-  const what = `the default entry, ${quote(node?.step.title ?? "")}, boots no kernel`;
+  const what = `the default entry, ${shown(node?.step.title ?? "")}, boots no kernel`;
   const [next] = fallback;
   run.notes.add(next === undefined ? `${what}: the first entry that does is taken` : `${what}: its fallback is taken`);
   return next ?? 0;
@@ -141,6 +141,11 @@ function readTimeout(text: string | undefined): number | null {
   return match === null ? null : Number(match[1]);
 }
 
+/** https://www.gnu.org/software/grub/manual/grub/grub.html#timeout_005fstyle */
+function readTimeoutStyle(text: string | undefined): BootConfig["timeoutStyle"] {
+  return text === "hidden" || text === "countdown" ? text : "menu";
+}
+
 /** What GRUB sets before it reads its config, as its port for Xen guests (version 2.06) does. */
 function environmentOf(place: ConfigPlace, files: GuestFiles): Environment {
   const environment = Environment.empty();
@@ -154,12 +159,11 @@ function environmentOf(place: ConfigPlace, files: GuestFiles): Environment {
     config_file: `(${root})${place.path}`,
     grub_platform: "xen",
     grub_cpu: "x86_64",
-    "?": "0",
     ...Object.fromEntries(FEATURES.map((feature) => [`feature_${feature}`, "y"])),
   };
   for (const [name, value] of Object.entries(values)) {
     environment.set(name, value);
-    if (name !== "?") environment.export(name);
+    environment.export(name);
   }
   return environment;
 }

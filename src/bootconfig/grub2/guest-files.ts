@@ -29,23 +29,32 @@ export interface NamedFile {
 
 export class GuestFiles {
   readonly #surroundings: Surroundings;
-  readonly #looks = new Budget("files that the boot config asks about", MAX_LOOKS);
-  readonly #loopbacks = new Map<string, GuestVolume>();
+  readonly #looks: Budget;
+  #loopbacks: ReadonlyMap<string, GuestVolume>;
+  /** What `volumeNamed` has found before: a config names few devices, and often. */
+  readonly #named: Map<string, GuestVolume | null>;
+  /** The volumes in the order of a search: the config's own first, so that no other can pass for it (CVE-2023-4001). */
+  readonly volumes: readonly GuestVolume[];
 
-  constructor(surroundings: Surroundings) {
+  /** @param like shares what it knows, and how much may still be looked at */
+  constructor(surroundings: Surroundings, like: GuestFiles | null = null) {
+    const { own, volumes } = surroundings;
     this.#surroundings = surroundings;
+    this.#looks = like === null ? new Budget("files that the boot config asks about", MAX_LOOKS) : like.#looks;
+    this.#loopbacks = like === null ? new Map() : like.#loopbacks;
+    this.#named = like === null ? new Map<string, GuestVolume | null>() : like.#named;
+    this.volumes = like === null ? [own, ...volumes.filter((volume) => volume !== own)] : like.volumes;
   }
 
-  /** The volumes in the order of a search: the config's own first, so that no other can pass for it (CVE-2023-4001). */
-  get volumes(): readonly GuestVolume[] {
-    const { own, volumes } = this.#surroundings;
-    return [own, ...volumes.filter((volume) => volume !== own)];
+  /** For the body of an entry: the loopback devices that it makes are its own. */
+  copy(): GuestFiles {
+    return new GuestFiles(this.#surroundings, this);
   }
 
   /** The name that GRUB would use for a volume. */
   nameOf(volume: GuestVolume): string {
     if (volume.number !== null) return `hd0,${volume.table === "gpt" ? "gpt" : "msdos"}${volume.number}`;
-    const logical = /^lvm (.+)\/(.+)$/.exec(volume.name);
+    const logical = volume.name.startsWith("lvm ") ? /^lvm (.+)\/(.+)$/.exec(volume.name) : null;
     if (logical === null) return "hd0";
     const [group = "", name = ""] = logical.slice(1);
     return `lvm/${group.replaceAll("-", "--")}-${name.replaceAll("-", "--")}`;
@@ -55,6 +64,15 @@ export class GuestFiles {
   volumeNamed(device: string): GuestVolume | null {
     const loopback = this.#loopbacks.get(device);
     if (loopback !== undefined) return loopback;
+    let named = this.#named.get(device);
+    if (named === undefined) {
+      named = this.#findNamed(device);
+      this.#named.set(device, named);
+    }
+    return named;
+  }
+
+  #findNamed(device: string): GuestVolume | null {
     const { device: parsed } = splitDevice(`(${device})`, "grub2");
     if (parsed?.kind === "disk" && parsed.device.disk === 0 && parsed.device.partition !== null) {
       // Whether it is "msdos2" or "gpt2" does not matter: a disk has one table.
@@ -127,7 +145,7 @@ export class GuestFiles {
     }
     const content = this.#open(file);
     let opened: ReturnType<typeof openFilesystem> | null = null;
-    this.#loopbacks.set(name, {
+    this.#loopbacks = new Map(this.#loopbacks).set(name, {
       name: `${file.path} on ${this.volumeOf(file.device).name}`,
       number: null,
       partitionUuid: null,
@@ -136,7 +154,10 @@ export class GuestFiles {
   }
 
   removeLoopback(name: string): boolean {
-    return this.#loopbacks.delete(name);
+    const left = new Map(this.#loopbacks);
+    const wasThere = left.delete(name);
+    this.#loopbacks = left;
+    return wasThere;
   }
 
   #open(file: NamedFile): ByteSource {
@@ -155,5 +176,6 @@ function readable<T>(read: () => T): T | null {
 }
 
 function normalised(path: string): string {
+  if (path.startsWith("/") && !path.includes("//")) return path;
   return `/${path}`.replace(/\/{2,}/g, "/");
 }

@@ -16,20 +16,43 @@ export type Token =
 export interface Lexer {
   /** The next token. */
   next(): Token;
+  /** Passes over blanks, remarks and line ends. @returns the position of what follows them */
+  skipToLine(): number;
+  /** Goes on reading there. */
+  moveTo(position: number): void;
   /** Drops everything up to the end of the line that was read last. */
   skipLine(): void;
   /** The line (from 1) of a position. */
   lineAt(position: number): number;
 }
 
-/** What ends a word when it is not quoted. */
-const METACHARACTERS = new Set(" \t\n{}|&$;<>\"'\\".split(""));
-const WORD_END = /[ \t\n{}|&$;<>"'\\]|$/g;
-const BLANKS = new Set([" ", "\t"]);
 const NAME = /[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@#]/y;
 
-/** A word without anything that wants a closer look, up to what ends it. */
-const SIMPLE_WORD = /[^ \t\n{}|&$;<>"'\\*?]+(?=[ \t\n{}|&;<>]|$)/y;
+/** Characters by their codes: reading them so takes no object each. */
+const TAB = 9;
+const LINE_END = 10;
+const SPACE = 32;
+const QUOTE = 34;
+const HASH = 35;
+const DOLLAR = 36;
+const BACKSLASH = 92;
+
+/** What a character does to an unquoted word, by its code; those past the end are parts of it. */
+const PART = 0;
+const ENDS = 1;
+/** It ends a plain piece, and what follows belongs to the word all the same: quotes, escapes, variables. */
+const TURNS = 2;
+/** A part of it, and maybe of a pattern of file names. */
+const WILD = 3;
+const EFFECT = new Uint8Array(128);
+for (const [characters, effect] of [
+  [" \t\n{}|&;<>", ENDS],
+  ["$\"'\\", TURNS],
+  ["*?", WILD],
+] as const) {
+  for (const character of characters) EFFECT[character.charCodeAt(0)] = effect;
+}
+
 const NO_PARTS: readonly WordPart[] = [];
 
 export function lexer(text: string): Lexer {
@@ -41,10 +64,10 @@ export function lexer(text: string): Lexer {
 
   const skipBlanks = (): void => {
     for (;;) {
-      const character = text[position];
-      if (character !== undefined && BLANKS.has(character)) position += 1;
-      else if (isJoined(text, position)) position += 2;
-      else if (character === "#") position = endOfLine(text, position);
+      const code = text.charCodeAt(position);
+      if (code === SPACE || code === TAB) position += 1;
+      else if (code === HASH) position = endOfLine(text, position);
+      else if (code === BACKSLASH && isJoined(text, position)) position += 2;
       else return;
     }
   };
@@ -71,10 +94,10 @@ export function lexer(text: string): Lexer {
         return { kind: character === ";" && !isDouble ? ";" : "unusable", start, text: text.slice(start, position) };
       }
       default: {
-        SIMPLE_WORD.lastIndex = position;
-        const simple = SIMPLE_WORD.exec(text)?.[0];
-        if (simple !== undefined) {
-          position += simple.length;
+        const end = endOfPiece(text, position, PART);
+        if (end > start && effectAt(text, end) === ENDS) {
+          position = end;
+          const simple = text.slice(start, end);
           let word = simpleWords.get(simple);
           if (word === undefined) {
             word = { kind: "word", literal: simple, parts: NO_PARTS };
@@ -96,6 +119,16 @@ export function lexer(text: string): Lexer {
 
   return {
     next,
+    skipToLine() {
+      for (;;) {
+        skipBlanks();
+        if (text.charCodeAt(position) !== LINE_END) return position;
+        position += 1;
+      }
+    },
+    moveTo(to) {
+      position = to;
+    },
     skipLine() {
       // The token that was wrong may have been the line's end itself.
       if (position > 0 && text[position - 1] === "\n") return;
@@ -164,11 +197,10 @@ function readWord(text: string, start: number): ReadWord {
       }
       parts.push({ kind: "variable", name: variable.name, quoted: false });
       position = variable.end;
-    } else if (METACHARACTERS.has(character)) {
+    } else if (effectAt(text, position) === ENDS) {
       return { parts, end: position, error: null };
     } else {
-      WORD_END.lastIndex = position + 1;
-      const end = WORD_END.exec(text)?.index ?? text.length;
+      const end = endOfPiece(text, position, WILD);
       addText(text.slice(position, end), false);
       position = end;
     }
@@ -178,10 +210,14 @@ function readWord(text: string, start: number): ReadWord {
 function literalOf(parts: readonly WordPart[]): string | null {
   let text = "";
   for (const part of parts) {
-    if (part.kind === "variable" || (!part.quoted && /[*?]/.test(part.text))) return null;
+    if (part.kind === "variable" || (!part.quoted && isWild(part.text))) return null;
     text += part.text;
   }
   return text;
+}
+
+function isWild(text: string): boolean {
+  return text.includes("*") || text.includes("?");
 }
 
 function readDoubleQuoted(
@@ -209,11 +245,30 @@ function readDoubleQuoted(
       position = variable.end;
     } else {
       let end = position + 1;
-      while (end < text.length && !'"\\$'.includes(text[end] ?? "")) end += 1;
+      while (end < text.length && !endsQuotedPiece(text.charCodeAt(end))) end += 1;
       addText(text.slice(position, end), true);
       position = end;
     }
   }
+}
+
+function endsQuotedPiece(code: number): boolean {
+  return code === QUOTE || code === BACKSLASH || code === DOLLAR;
+}
+
+/** Where an unquoted piece of a word ends. @param wild `WILD` where characters of patterns are parts of it too */
+function endOfPiece(text: string, start: number, wild: number): number {
+  let end = start;
+  for (; end < text.length; end++) {
+    const effect = EFFECT[text.charCodeAt(end)];
+    if (effect !== undefined && effect !== PART && effect !== wild) return end;
+  }
+  return end;
+}
+
+/** The end of the text ends a word. */
+function effectAt(text: string, position: number): number {
+  return position >= text.length ? ENDS : (EFFECT[text.charCodeAt(position)] ?? PART);
 }
 
 /** `$name`, `${name}`; null when it is neither. */

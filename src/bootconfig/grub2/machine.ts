@@ -8,13 +8,7 @@ import type { BootEntry, ConfigPlace, FileReference, MenuPassword } from "../boo
 import type { GuestVolume } from "../guest-volume.ts";
 import type { Environment } from "./environment.ts";
 import type { GuestFiles } from "./guest-files.ts";
-import type { Block, Statement } from "./syntax.ts";
-
-/** An argument as a command sees it: its text, and the statements where it is a body. */
-export interface Field {
-  readonly text: string;
-  readonly block: Block | null;
-}
+import type { Field, Statement } from "./syntax.ts";
 
 /** One line of a menu. */
 export type MenuItem =
@@ -66,7 +60,11 @@ export const NEXT: Flow = { kind: "next" };
 /** Reads the entries of the Boot Loader Specification that `blscfg` asks for. */
 export type BlsReader = (
   volume: GuestVolume,
-  lookUp: { readonly variables: ReadonlyMap<string, string>; readonly folder: string | null },
+  lookUp: {
+    readonly variables: ReadonlyMap<string, string>;
+    readonly folder: string | null;
+    note?(line: string): void;
+  },
 ) => readonly BootEntry[];
 
 /** What one run of a config has in common, whatever menu or entry is being run. */
@@ -80,7 +78,7 @@ export interface Run {
   readonly configs: Budget;
   readonly notes: Notes;
   readonly passwords: MenuPassword[];
-  /** The file that is being read, and how it came to be; for `--explain`. */
+  /** Which other files were read, a sentence each, for `--explain`. */
   readonly trail: string[];
 }
 
@@ -123,12 +121,12 @@ const MAX_NOTES = 50;
 
 /** Sentences for the admin, each once. */
 export class Notes {
-  readonly #lines = new Set<string>();
+  readonly #lines: string[] = [];
   #more = 0;
 
   add(line: string): void {
-    if (this.#lines.has(line)) return;
-    if (this.#lines.size < MAX_NOTES) this.#lines.add(line);
+    if (this.#lines.includes(line)) return;
+    if (this.#lines.length < MAX_NOTES) this.#lines.push(line);
     else this.#more += 1;
   }
 
@@ -153,5 +151,7 @@ export function failed(call: Call, status: number, why: string): number {
   return status;
 }
 
-/** A foreign word in a note. */
-export const shown = quote;
+/** A foreign word in a sentence; what is plain needs no closer look. */
+export function shown(text: string): string {
+  return /^[ !#-[\]-~]{0,60}$/.test(text) ? `"${text}"` : quote(text);
+}

@@ -3,11 +3,10 @@
  * on a copy of the menu's variables; submenus are opened.
  */
 import { GuestbootError } from "../../base/errors.ts";
-import { quote } from "../../base/printable.ts";
 import type { BootEntry, FileReference, MenuStep } from "../boot-config.ts";
 import { empty } from "./commands/loading.ts";
 import { execute, executeText } from "./execute.ts";
-import { NEXT, Notes, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
+import { NEXT, Notes, shown, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
 import type { Statement } from "./syntax.ts";
 
 /** A menu's line: an entry, with the reason where it boots no kernel, or a menu below this one. */
@@ -54,18 +53,19 @@ function readItem(
 ): MenuNode {
   const here = [...around, step];
   const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
-  environment.set("chosen", here.map(({ id, title }) => (id ?? title).replaceAll(">", ">>")).join(">"));
+  environment.set("chosen", here.map(nameInPath).join(">"));
   const below: Menu = { items: [], environment };
   const notes = new Notes();
-  const machine = newMachine({ ...run, notes }, below, functions);
+  const files = run.files.copy();
+  const machine = newMachine({ ...run, notes, files }, below, functions);
   machine.positional = item.arguments;
   execute(machine, item.body);
-  const shown = machine.flow.kind === "menu" ? machine.flow.menu : item.kind === "submenu" ? below : null;
-  if (shown !== null && (shown.items.length > 0 || item.kind === "submenu")) {
+  const opened = machine.flow.kind === "menu" ? machine.flow.menu : item.kind === "submenu" ? below : null;
+  if (opened !== null && (opened.items.length > 0 || item.kind === "submenu")) {
     if (here.length > MAX_DEPTH) {
       throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
     }
-    return { kind: "menu", step, nodes: readMenu(run, shown, machine.functions, here) };
+    return { kind: "menu", step, nodes: readMenu({ ...run, files }, opened, machine.functions, here) };
   }
   const loaded = bootedBy(machine.loaded);
   if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
@@ -79,6 +79,11 @@ function readItem(
     hotkey: item.hotkey,
   };
   return { kind: "entry", step, entry, reason: "", notes: notes.lines() };
+}
+
+function nameInPath({ id, title }: MenuStep): string {
+  const name = id ?? title;
+  return name.includes(">") ? name.replaceAll(">", ">>") : name;
 }
 
 /** A machine for a config, or for the body of an entry. */
@@ -108,7 +113,7 @@ export function bootedBy(
   if (refused !== null) return refused;
   if (multiboot !== null) {
     if (!/xen/i.test(multiboot.path.slice(multiboot.path.lastIndexOf("/") + 1))) {
-      return `${quote(multiboot.path)} is a multiboot kernel that is not Xen`;
+      return `${shown(multiboot.path)} is a multiboot kernel that is not Xen`;
     }
     // The entry is for a host: it boots Xen, and Xen its first module. Inside a guest Xen runs already.
     const [first, second] = modules;

@@ -7,7 +7,7 @@
  */
 import { Budget } from "../../base/budget.ts";
 import { lexer, type Lexer, type Token } from "./lexer.ts";
-import type { Argument, Block, SimpleCommand, Statement, Unit, Word } from "./syntax.ts";
+import type { Argument, Block, Field, SimpleCommand, Statement, Unit, Word } from "./syntax.ts";
 
 /** Statements inside statements. */
 const MAX_NESTING = 100;
@@ -41,12 +41,28 @@ const RESERVED = new Set("case do done elif else esac fi for function if in sele
 /** Reserved even among a command's arguments. */
 const NEVER_ARGUMENTS = new Set(["[[", "]]"]);
 
+/** A statement from its line's first word to that line's end, or to the end of the line that completes it. */
+interface Remembered {
+  /** With its last line end. */
+  readonly source: string;
+  readonly statement: Statement;
+  /** Statements inside statements in it, itself counted. */
+  readonly height: number;
+}
+
+/** Of a line that statements are remembered by. */
+const MAX_KEY = 120;
+
 class Parser {
   readonly #text: string;
   readonly #lexer: Lexer;
+  /** By the beginning of their first lines. The entries of a config have most of their statements in common. */
+  readonly #remembered = new Map<string, Remembered>();
   readonly #budget = new Budget("words and operators in the boot config", MAX_TOKENS);
   #ahead: Token | null = null;
   #depth = 0;
+  /** The most that `#depth` has been since a statement began that may be remembered. */
+  #deepest = 0;
 
   constructor(text: string, tokens: Lexer) {
     this.#text = text;
@@ -78,10 +94,42 @@ class Parser {
     }
   }
 
+  /** The statement that stands there, where one of the same words has been read before; it is passed over then. */
+  #recall(start: number): Statement | null {
+    const known = this.#remembered.get(this.#keyOf(start));
+    if (known === undefined || this.#depth + known.height > MAX_NESTING) return null;
+    if (!this.#text.startsWith(known.source, start)) return null;
+    this.#budget.spend();
+    this.#deepest = Math.max(this.#deepest, this.#depth + known.height);
+    // Up to its line end, which is part of what is remembered.
+    this.#lexer.moveTo(start + known.source.length - 1);
+    return known.statement;
+  }
+
+  /** Reads a statement and keeps it for those that look the same. */
+  #remember(start: number): Statement {
+    const before = this.#deepest;
+    this.#deepest = this.#depth;
+    const statement = this.#statement();
+    const end = this.#peek();
+    if (end.kind === "\n" && statement.kind !== "function") {
+      const source = this.#text.slice(start, end.start + 1);
+      this.#remembered.set(this.#keyOf(start), { source, statement, height: this.#deepest - this.#depth });
+    }
+    this.#deepest = Math.max(this.#deepest, before);
+    return statement;
+  }
+
+  #keyOf(start: number): string {
+    const end = this.#text.indexOf("\n", start);
+    return this.#text.slice(start, Math.min(end < 0 ? this.#text.length : end, start + MAX_KEY));
+  }
+
   #statement(): Statement {
     const token = this.#peek();
     if (token.kind !== "word") throw this.#unexpected(token);
     this.#depth += 1;
+    this.#deepest = Math.max(this.#deepest, this.#depth);
     if (this.#depth > MAX_NESTING) throw new SyntaxFault(`nested more than ${MAX_NESTING} deep`, token.start);
     const statement = this.#statementOf(token.plain ?? "", token);
     this.#depth -= 1;
@@ -109,8 +157,8 @@ class Parser {
   }
 
   #command(): SimpleCommand {
-    const line = this.#lexer.lineAt(this.#peek().start);
-    return { kind: "command", line, words: this.#arguments() };
+    const words = this.#arguments();
+    return { kind: "command", words, literal: literalOf(words) };
   }
 
   #arguments(): Argument[] {
@@ -198,17 +246,29 @@ class Parser {
     const isEnd = (token: Token): boolean =>
       end === "}" ? token.kind === "}" : token.kind === "word" && token.plain !== null && end.includes(token.plain);
     const statements: Statement[] = [];
-    while (this.#peek().kind === "\n") this.#take();
+    let delimited = true;
     for (;;) {
-      statements.push(this.#statement());
-      const delimited = this.#delimiters(false);
-      const token = this.#peek();
-      if (isEnd(token)) {
-        if (needsDelimiter && !delimited) throw this.#unexpected(token);
-        return statements;
+      const line = this.#nextLine();
+      const known = line === null ? null : this.#recall(line);
+      if (known === null) {
+        const token = this.#peek();
+        if (statements.length > 0 && isEnd(token) && (delimited || !needsDelimiter)) return statements;
+        if (!delimited) throw this.#unexpected(token);
+        statements.push(line === null ? this.#statement() : this.#remember(line));
+      } else {
+        statements.push(known);
       }
-      if (!delimited) throw this.#unexpected(token);
+      const { kind } = this.#peek();
+      delimited = kind === ";" || kind === "\n";
+      if (kind === ";") this.#take();
     }
+  }
+
+  /** Where a line has ended: the position of the next that is not empty; nothing of it has been read ahead. */
+  #nextLine(): number | null {
+    if (this.#peek().kind !== "\n") return null;
+    this.#take();
+    return this.#lexer.skipToLine();
   }
 
   /** A `;` or a line's end, and empty lines after it. @returns whether there was one */
@@ -269,6 +329,22 @@ function describe(token: Token): string {
     default:
       return `"${token.text}" stands where it may not`;
   }
+}
+
+function literalOf(words: readonly Argument[]): SimpleCommand["literal"] {
+  const first = words[0];
+  if (first?.kind !== "word" || first.literal === null || first.literal === "!") return null;
+  const fields: Field[] = [];
+  const texts: string[] = [];
+  for (let index = 1; index < words.length; index++) {
+    const word = words[index];
+    if (word === undefined) break;
+    const text = word.kind === "block" ? word.text : word.literal;
+    if (text === null) return null;
+    fields.push({ text, block: word.kind === "block" ? word : null });
+    texts.push(text);
+  }
+  return { name: first.literal, fields, texts };
 }
 
 function wordText(word: Word): string {

@@ -26,12 +26,22 @@ export interface Block {
 
 export type Argument = Word | Block;
 
+/** An argument as a command sees it: its text, and the statements where it is a body. */
+export interface Field {
+  readonly text: string;
+  readonly block: Block | null;
+}
+
 export interface SimpleCommand {
   readonly kind: "command";
-  /** Counted from 1. */
-  readonly line: number;
   /** The first one names the command, after any number of `!`. */
   readonly words: readonly Argument[];
+  /** The command's name and its arguments where they are always the same; null where variables are to be put in. */
+  readonly literal: {
+    readonly name: string;
+    readonly fields: readonly Field[];
+    readonly texts: readonly string[];
+  } | null;
 }
 
 export type Statement =

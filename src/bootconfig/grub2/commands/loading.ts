@@ -84,7 +84,15 @@ function withoutOptions(words: readonly string[]): readonly string[] {
   return start < 0 ? [] : words.slice(start);
 }
 
-/** Arguments as one line, as GRUB hands them to a kernel: those with blanks in them between quotation marks. */
+/**
+ * Arguments as one line, as GRUB hands them to a kernel: those with blanks between quotation marks, and a backslash
+ * before each backslash and quotation mark, but for what is a byte's number already (`\x20`).
+ */
 function commandLine(words: readonly string[]): string {
-  return words.map((word) => (word.includes(" ") ? `"${word.replace(/["\\]/g, "\\$&")}"` : word)).join(" ");
+  return words
+    .map((word) => {
+      const escaped = word.replace(/\\x[0-9a-fA-F]{2}|["'\\]/g, (found) => (found.length > 1 ? found : `\\${found}`));
+      return word.includes(" ") ? `"${escaped}"` : escaped;
+    })
+    .join(" ");
 }

@@ -48,7 +48,14 @@ export const blscfg: Command = (call) => {
   const named = call.words[0] ?? environment.get("blsdir");
   const folder = named === undefined ? null : run.files.split(named, root);
   const volume = run.files.volumeOf(folder?.device ?? root.replace(/^\(|\)$/g, ""));
-  const entries = run.readBls(volume, { variables: environment.entries(), folder: folder?.path ?? null });
+  const entries = run.readBls(volume, {
+    variables: environment.entries(),
+    folder: folder?.path ?? null,
+    note: (line) => {
+      run.notes.add(line);
+    },
+  });
+  run.trail.push(`${call.name}: ${entries.length} entries of the Boot Loader Specification on ${volume.name}`);
   if (entries.length === 0) return failed(call, FAILURE.fileNotFound, `${volume.name} has no such entries`);
   for (const entry of entries) {
     run.entries.spend();

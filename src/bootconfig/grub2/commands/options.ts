@@ -29,25 +29,19 @@ export function readOptions(words: readonly string[], kinds: readonly OptionKind
       operands.push(...words.slice(index + 1));
       break;
     }
-    const long = /^--([^=]+)(?:=([^]*))?$/.exec(word);
-    if (long !== null) {
-      const [, name = "", attached] = long;
-      const kind = kinds.find((each) => each.name === name);
-      const takesNext = attached === undefined && kind?.value === "needed";
-      if (takesNext) index += 1;
-      if (kind !== undefined)
-        given.push({ name: kind.name, value: attached ?? (takesNext ? (words[index] ?? "") : null) });
+    if (!word.startsWith("-") || word === "-") {
+      operands.push(word);
       continue;
     }
-    const kind = kinds.find((each) => each.letter !== undefined && word === `-${each.letter}`);
-    if (kind !== undefined) {
-      const takesNext = kind.value !== undefined;
-      if (takesNext) index += 1;
-      given.push({ name: kind.name, value: takesNext ? (words[index] ?? "") : null });
-      continue;
-    }
-    if (word.startsWith("-") && word.length > 1) continue;
-    operands.push(word);
+    const isLong = word.startsWith("--");
+    const equals = isLong ? word.indexOf("=", 3) : -1;
+    const name = isLong ? word.slice(2, equals < 0 ? undefined : equals) : "";
+    const kind = kinds.find((each) => (isLong ? each.name === name : word === `-${each.letter ?? ""}`));
+    if (kind === undefined) continue;
+    const takesNext = equals < 0 && (isLong ? kind.value === "needed" : kind.value !== undefined);
+    if (takesNext) index += 1;
+    const value = equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null;
+    given.push({ name: kind.name, value });
   }
   const all = (name: string): readonly (string | null)[] =>
     given.filter((option) => option.name === name).map(({ value }) => value);

@@ -34,7 +34,12 @@ export const configfile: Command = (call) => {
   try {
     const status = within(call, read.file, () => machine.executeText(machine, read.text));
     if (machine.flow.kind === "menu") return status;
-    machine.flow = own.items.length > 0 ? { kind: "menu", menu: own, path: read.file.path } : { kind: "next" };
+    if (own.items.length === 0) {
+      machine.flow = { kind: "next" };
+    } else {
+      machine.flow = { kind: "menu", menu: own, path: read.file.path };
+      machine.run.trail.push(`the menu is that of ${path}`);
+    }
     return status;
   } finally {
     machine.environment = environment;
@@ -113,7 +118,7 @@ function within<T>({ machine }: Call, file: NamedFile, work: () => T): T {
     );
   }
   machine.reading.push(key);
-  machine.run.trail.push(key);
+  machine.run.trail.push(`the config reads ${key}`);
   try {
     return work();
   } finally {
