@@ -7,6 +7,7 @@ import * as path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { RUNTIME_FLAGS } from "../src/cli/runtime-flags.js";
+import { buildPackages, packagesAsAssets } from "./packages.ts";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -16,14 +17,18 @@ export interface Executable {
   readonly output: string;
 }
 
-/** One CommonJS file of everything that `entry` imports, below `root`. */
-export async function buildBundle(entry: string, output: string): Promise<void> {
+/**
+ * One CommonJS file of everything that `entry` imports, below `root`.
+ * @param isWhole false: but for the packages that are assets of an executable
+ */
+export async function buildBundle(entry: string, output: string, { isWhole = true } = {}): Promise<void> {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
   await build({
     entryPoints: [path.join(root, entry)],
     outfile: output,
     bundle: true,
     platform: "node",
+    plugins: isWhole ? [] : [packagesAsAssets],
     format: "cjs",
     target: "node26",
     // Names of functions and classes stay for stack traces; blanks and comments cost start-up time only.
@@ -46,11 +51,12 @@ export async function buildExecutable({ kind, output }: Executable): Promise<voi
   const work = fs.mkdtempSync(`${output}.build-`);
   try {
     const main = path.join(work, "main.cjs");
-    await buildBundle(kind === "snapshot" ? "src/cli/start-snapshot.ts" : "src/cli/start.ts", main);
+    await buildBundle(kind === "snapshot" ? "src/cli/start-snapshot.ts" : "src/cli/start.ts", main, { isWhole: false });
+    const packages = await buildPackages(root, work);
     // Node writes the output in place; one of ours that is running right now must keep its own bytes.
     const fresh = path.join(work, "guestboot");
     const config = path.join(work, "sea-config.json");
-    fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh)));
+    fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh, packages)));
     const warmUp = {
       GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
       GUESTBOOT_WARM_UP_CATALOG: path.join(root, "distros"),
@@ -66,7 +72,7 @@ export async function buildExecutable({ kind, output }: Executable): Promise<voi
   }
 }
 
-function seaConfig(kind: Executable["kind"], main: string, output: string) {
+function seaConfig(kind: Executable["kind"], main: string, output: string, packages: Readonly<Record<string, string>>) {
   const families = fs.readdirSync(path.join(root, "distros")).filter((name) => name !== "schema.json");
   return {
     main,
@@ -77,7 +83,10 @@ function seaConfig(kind: Executable["kind"], main: string, output: string) {
     execArgv: RUNTIME_FLAGS,
     // NODE_OPTIONS of whoever calls must not reach into a boot loader that runs as root.
     execArgvExtension: "none",
-    assets: Object.fromEntries(families.map((name) => [`distros/${name}`, path.join(root, "distros", name)])),
+    assets: {
+      ...Object.fromEntries(families.map((name) => [`distros/${name}`, path.join(root, "distros", name)])),
+      ...packages,
+    },
   };
 }
 

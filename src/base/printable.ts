@@ -12,6 +12,8 @@ export function printable(text: string): string {
 
 /** `text` between quotation marks, cut at 60 characters. */
 export function quote(text: string): string {
+  // Most text is plain, and compiling what follows costs milliseconds the first time.
+  if (/^[ !#-[\]-~]{0,60}$/.test(text)) return `"${text}"`;
   const short = text.length > CUT_AT ? `${text.slice(0, CUT_AT)}…` : text;
   return `"${short.replace(/["\\]|\p{C}|[\u2028\u2029]/gu, (character) => (/["\\]/.test(character) ? `\\${character}` : shown(character)))}"`;
 }

@@ -2,15 +2,17 @@
  * `guestboot boot`: what a VM's record asks for, a round of its installation or a boot from its disk; without a VM,
  * the disk. The loader of `xl` guests: its arguments are pygrub's, as libxl sends them.
  */
-import { asGuestbootError } from "../base/errors.ts";
+import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
 import { nextStart } from "../pipeline/plan.ts";
 import { formatFailure } from "../toolstack/format.ts";
-import { openFileStore } from "../toolstack/file-store.ts";
+import { openRecordStore } from "../toolstack/choose-store.ts";
+import { domainOf, nameOfDomain } from "../toolstack/domain-name.ts";
 import type { VmRecord } from "../toolstack/vm-record.ts";
 import { bootFromDisk } from "./boot-from-disk.ts";
 import { ELILOADER_BOOT_FOLDER, PYGRUB_BOOT_FOLDER } from "./folders.ts";
 import { helpOf } from "./help.ts";
+import { refuseWithoutVm, takeInstallationOptions, type InstallationOptions } from "./installation-options.ts";
 import { readPygrubOptions, type PygrubBoot } from "./pygrub-options.ts";
 
 /** libxl always says which it wants; a person reads this one best. */
@@ -18,9 +20,10 @@ const DEFAULT_FORMAT = "simple";
 
 export async function runBoot(argv: readonly string[]): Promise<number> {
   try {
-    const options = readPygrubOptions(argv);
+    const installation = takeInstallationOptions(argv);
+    const options = readPygrubOptions(installation.others);
     if (options.help) process.stdout.write(helpOf("boot"));
-    else await boot(options, argv, await readSettings(process.env));
+    else await boot(options, installation, await readSettings(process.env));
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
@@ -33,18 +36,20 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function boot(options: PygrubBoot, argv: readonly string[], settings: Settings): Promise<void> {
-  if (options.vm === null) {
+async function boot(options: PygrubBoot, installation: InstallationOptions, settings: Settings): Promise<void> {
+  const record = await recordFor(options, settings);
+  if (record === null) {
+    refuseWithoutVm(installation);
     await bootFromDisk(options, settings, { bootFolder: PYGRUB_BOOT_FOLDER, format: DEFAULT_FORMAT });
     return;
   }
-  const record = await openFileStore(settings.stateFolder).read(options.vm);
   const recordArguments = { text: record.PV_args, escaped: false };
   if (nextStart(record) === "disk") {
-    await bootFromDisk(withLoaderArgs(record, argv), settings, {
+    await bootFromDisk(withLoaderArgs(record, installation.others), settings, {
       bootFolder: PYGRUB_BOOT_FOLDER,
       format: DEFAULT_FORMAT,
       extraArguments: [recordArguments],
+      guess: record.other_config["guestboot-guess"] === "true",
     });
     return;
   }
@@ -56,12 +61,29 @@ async function boot(options: PygrubBoot, argv: readonly string[], settings: Sett
     settings,
     bootFolder: options.outputDirectory ?? settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
     makeBootFolder: options.outputDirectory === null,
+    offline: installation.offline,
+    patches: installation.patches,
     progress: progressFor(process.stderr, { quiet: !options.menu }),
     format: options.outputFormat ?? DEFAULT_FORMAT,
     output: options.output,
     givenArguments: [],
     extraArguments: [recordArguments, { text: options.args, escaped: false }],
   });
+}
+
+/** The record of the VM that was named, by the caller or by libxl's way of naming; null where there is none. */
+async function recordFor({ vm, output }: PygrubBoot, settings: Settings): Promise<VmRecord | null> {
+  const domain = vm === null ? domainOf(output) : null;
+  const name = vm ?? (domain === null ? null : nameOfDomain(domain));
+  if (name === null) return null;
+  await using records = await openRecordStore(settings);
+  try {
+    return await records.read(name);
+  } catch (error) {
+    // Most guests of xl have none, and boot from their disks.
+    if (vm === null && error instanceof GuestbootError && error.code === "VM_UNKNOWN") return null;
+    throw error;
+  }
 }
 
 /** As xenopsd does: the record's own words for its loader, cut at single spaces, before those of this call. */

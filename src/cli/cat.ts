@@ -6,6 +6,7 @@ import type { ByteSource } from "../base/byte-source.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { findInGuest } from "../pipeline/guest-path.ts";
 import { openGuest } from "../pipeline/open-guest.ts";
+import { applyReadLimits } from "./apply-limits.ts";
 import { readArguments } from "./arguments.ts";
 import { diskAndPath, GUEST_PATH_OPTIONS, offsetOf } from "./guest-operands.ts";
 import { helpOf } from "./help.ts";
@@ -17,13 +18,15 @@ const STDOUT = 1;
 const RETRY_MS = 5;
 
 export async function runCat(argv: readonly string[]): Promise<number> {
-  return reporting("cat", { json: false }, () => {
+  return reporting("cat", { json: false }, async () => {
     const { values, positionals } = readArguments(argv, GUEST_PATH_OPTIONS);
     if (values.help === true) {
       process.stdout.write(helpOf("cat"));
       return;
     }
     const { disk, path } = diskAndPath(positionals, null);
+    // A file may be as large as the disk, and whoever reads it as slow as they like.
+    await applyReadLimits({ bytesRead: Infinity, seconds: Infinity });
     using guest = openGuest(disk, { offset: offsetOf(values.offset) });
     const found = findInGuest(guest.search, values.volume ?? null, path);
     print(found.filesystem.open(found.path));

@@ -28,6 +28,7 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
       settings,
       bootFolder: settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
       makeBootFolder: true,
+      offline: false,
       progress: progressFor(process.stderr, { quiet: options.quiet }),
       format,
       output: null,

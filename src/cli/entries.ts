@@ -2,6 +2,7 @@
  * `guestboot entries`: the boot entries of a disk or a folder, and the one that would boot.
  */
 import type { BootEntry } from "../bootconfig/boot-config.ts";
+import { applyReadLimits } from "./apply-limits.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { bootConfigOf, type ShownConfig } from "./boot-config-of.ts";
 import { helpOf } from "./help.ts";
@@ -10,7 +11,7 @@ import { printJson, reporting } from "./report.ts";
 
 export async function runEntries(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
-  return reporting("entries", { json }, () => {
+  return reporting("entries", { json }, async () => {
     const { values, positionals } = readArguments(argv, {
       json: { type: "boolean" },
       explain: { type: "boolean" },
@@ -22,6 +23,7 @@ export async function runEntries(argv: readonly string[]): Promise<number> {
       return;
     }
     const path = onlyOperand(positionals, "DISK");
+    await applyReadLimits();
     const found = bootConfigOf({ path, offset: null, isConfig: false, uid: null });
     const explain = values.explain === true;
     if (json) printJson(asJson(found, explain));

@@ -5,15 +5,27 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { readSettings } from "../base/settings.ts";
-import { obtain } from "../pipeline/obtain.ts";
-import { verifyFiles } from "../pipeline/verify-files.ts";
-import type { Repository } from "../repository/repository.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
+import type { TreeResolution } from "../distro/resolve.ts";
+import { obtainInstaller } from "../pipeline/obtain-installer.ts";
+import type { PatchContext } from "../pipeline/patched-installer.ts";
+import { patchesWanted, type PatchesWanted } from "../pipeline/patches-wanted.ts";
 import { handOut } from "../store/hand-out.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
+import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
+import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
-import { resolvedJson, resolveFor, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import {
+  notInRepository,
+  openTarget,
+  repositoryOptions,
+  resolvedJson,
+  TARGET_OPTIONS,
+  TRUST_OPTIONS,
+} from "./installer-target.ts";
+import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -23,7 +35,10 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     const { values, positionals } = readArguments(argv, {
       ...TARGET_OPTIONS,
       ...TRUST_OPTIONS,
+      ...PATCH_OPTIONS,
+      fixups: { type: "string" },
       output: { type: "string", short: "o" },
+      offline: { type: "boolean" },
     });
     if (values.help === true) {
       process.stdout.write(helpOf("fetch"));
@@ -31,37 +46,66 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     }
     const address = onlyOperand(positionals, "REPOSITORY");
     const folder = outputFolder(values.output);
+    const wanted = patchesWanted(null, "", givenPatches(values), values.fixups ?? null);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
-    const store = openStore(cacheFolderOf(settings));
-    const since = new Date();
-    const get = (repository: Repository, path: string) => obtain(path, { repository, store, progress });
-    const resolved = await resolveFor(address, values, { settings, progress }, get, async (come, repository) => {
-      const again = (path: string) => get(repository, path);
-      return { ...come, found: await verifyFiles(come.found, come.proved, { store, since, again }) };
+    await using target = await openTarget(address, values, { settings, progress });
+    using cancelled = cancellation("nothing was put into the folder");
+    const store = openStore(cacheFolderOf(settings), { md5: typeof wanted?.fixupsFolder === "string" });
+    const { signal } = cancelled;
+    const resolved = await obtainInstaller({
+      ...target,
+      catalog: wholeCatalog(),
+      store,
+      freshness: freshnessOf(settings, { offline: values.offline === true }),
+      cacheSize: settings.cache.maxSize,
+      progress,
+      signal,
+      lookOnHost: () => Promise.reject(notInRepository(target.request)),
     });
-    const { candidate, kernel, ramdisks } = resolved.found;
+    const options = { ...repositoryOptions(values, settings), progress };
+    const handed = await patched(resolved.found, wanted, { store, progress, options, signal });
+    const { candidate, kernel, ramdisks } = handed;
     const files = [
       { stored: kernel, target: targetOf(folder, candidate.kernel) },
       ...ramdisks.map((stored, index) => ({ stored, target: targetOf(folder, candidate.ramdisks[index] ?? "") })),
     ];
     for (const { stored, target } of files) replaceWith(stored, target);
     if (json) {
-      const plain = ({ key, digest, size }: StoredFile, path: string) => ({ url: key, path, digest, size });
+      // The digests are those of the files that were put there, wherever they are from.
+      const plain = (from: StoredFile | undefined, { digest, size }: StoredFile, path: string) => {
+        return { url: from?.key ?? "", path, digest, size };
+      };
+      const { found } = resolved;
       printJson(
         resolvedJson({
           ...resolved,
           found: {
-            ...resolved.found,
-            kernel: plain(kernel, candidate.kernel),
-            ramdisks: ramdisks.map((file, index) => plain(file, candidate.ramdisks[index] ?? "")),
+            ...handed,
+            kernel: plain(found.kernel, kernel, candidate.kernel),
+            ramdisks: ramdisks.map((file, index) =>
+              plain(found.ramdisks[index], file, candidate.ramdisks[index] ?? ""),
+            ),
           },
         }),
       );
     } else {
       for (const { stored, target } of files) process.stdout.write(`${stored.digest}  ${target}\n`);
+      if (wanted?.answer !== undefined && wanted.answer !== null) {
+        process.stdout.write(`kernel arguments: ${handed.arguments}\n`);
+      }
     }
   });
+}
+
+async function patched(
+  found: TreeResolution<StoredFile>,
+  wanted: PatchesWanted | null,
+  context: PatchContext,
+): Promise<TreeResolution<StoredFile>> {
+  if (wanted === null) return found;
+  const { patchInstaller } = await import("../pipeline/patched-installer.ts");
+  return await patchInstaller(found, wanted, context);
 }
 
 function targetOf(folder: string, below: string): string {

@@ -15,6 +15,11 @@ The loader for xl guests (bootloader="guestboot"); libxl's arguments are accepte
   --entry=N|TITLE        boot this entry of the disk's boot config
   --kernel=P --ramdisk=P boot these files of the guest; its boot config is not read
   --offset=BYTES         where the disk's filesystem starts
+  --preseed=FILE|URL     an installation's answer file, put where its installer looks, in place of the one that the
+                         record names (install-preseed, …); also --kickstart, --autoyast
+  --overlay=PATH         files for the installation's ramdisk: a folder, cpio archive or zip; repeat it for more
+  --repack               unpack that ramdisk and pack it anew, in place of appending to it
+  --decompress-kernel    hand out the ELF image of an installation's kernel, which any host's Xen can load
   --output=PATH          where the answer goes (- is standard output, the default)
   --output-format=F      sxp, simple (the default) or simple0
   --output-directory=DIR where kernel and ramdisk go
@@ -54,13 +59,42 @@ Resolves as \`guestboot resolve\` does, downloads through the cache, and puts th
   --trust P, --keyring FILE, --accept-expired-keys, --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST
                  how much proof the files need, as for \`guestboot resolve\`; each file is compared before it is put there
   --offline      everything from the cache; nothing is asked of the network
+  --preseed FILE|URL   an answer file, put into the initrd where that installer looks; also --kickstart, --autoyast. The
+                 words that the installer's kernel is to be told are printed
+  --overlay PATH put these files into the initrd: a folder, cpio archive or zip; repeat it for more
+  --fixups FOLDER  and what the maps (*.map) in that folder have for this initrd
+  --repack       unpack the initrd and pack it anew, in place of appending to it
+  --decompress-kernel  write the ELF image of the kernel, for a host whose Xen cannot unpack its payload
   --quiet        no progress`,
   },
   entries: {
     summary: "the boot entries of a disk, and the one that would boot",
-    text: `guestboot entries DISK|FOLDER [--json]
+    text: `guestboot entries DISK|FOLDER [--json] [--explain]
 
-Lists the entries of a guest's boot config. A folder stands for the root of a guest's filesystem.`,
+Lists the entries of a guest's boot config. A folder stands for the root of a guest's filesystem.
+
+  --explain      how the default entry was chosen
+  --json         machine-readable`,
+  },
+  ls: {
+    summary: "the files in a folder of a guest's disk",
+    text: `guestboot ls DISK|FOLDER [PATH] [--volume V] [--json]
+
+Lists a folder of a guest (/ where none is named), as far as its filesystem's reader tells. Nothing is changed. A folder
+in place of a disk stands for the root of a guest's filesystem.
+
+  --volume V     a partition's number, a UUID, a label, or a volume's name; the first that has the path where not given
+  --offset N     bytes from the disk's start to its only filesystem
+  --json         machine-readable`,
+  },
+  cat: {
+    summary: "print a file of a guest's disk",
+    text: `guestboot cat DISK|FOLDER PATH [--volume V]
+
+Prints a guest's file byte for byte; symbolic links are followed inside the guest. Nothing is changed.
+
+  --volume V     a partition's number, a UUID, a label, or a volume's name; the first that has the path where not given
+  --offset N     bytes from the disk's start to its only filesystem`,
   },
   patch: {
     summary: "put files into an initrd",
@@ -86,11 +120,11 @@ written into its filesystem.
   --quiet               no progress`,
   },
   inspect: {
-    summary: "what a kernel or an initrd is and holds",
-    text: `guestboot inspect FILE [--list | --extract PATH] [--json]
+    summary: "what a kernel, an initrd or a guest's disk is and holds",
+    text: `guestboot inspect FILE|DISK [--list | --extract PATH] [--json]
 
 Of an initrd: its members, their compressions, the kernels that it has modules for. Of a kernel: its format, version,
-the compression of its payload, and whether it starts as a PV or PVH guest.
+the compression of its payload, and whether it starts as a PV or PVH guest. Of a disk: its partition table, volumes and filesystems, and what would boot.
 
   --list           the files inside
   --extract PATH   print one file; symbolic links are followed
@@ -131,13 +165,49 @@ prune    removes what has not been used for longest, never what is in use
   --dry-run      only say what would be removed
   --json         machine-readable`,
   },
-  vm: {
-    summary: "a VM's boot state, and restarting its installation",
-    text: `guestboot vm show ID [--json]
-guestboot vm reinstall ID [--distro F]
+  prestage: {
+    summary: "installers' images in the host's own folder",
+    text: `guestboot prestage NAME REPOSITORY [--distro F] [--release R] [--arch A] [--flavour F] [options]
+guestboot prestage list [--json]
+guestboot prestage verify [NAME…] [--json]
+guestboot prestage refresh [NAME…] [--json]
+guestboot prestage remove NAME [--force]
 
-show        what the VM's record says, and what its next start does
-reinstall   make the next start begin the installation again (--distro where the record no longer tells the family)`,
+Puts an installer's kernel and ramdisk, proved and patched, where the toolstack loads them without a boot loader:
+/var/lib/xcp/guest/NAME where xapi wants that, else /boot/guest/NAME. \`guestboot vm use-image\` starts a VM from it.
+
+list      the images: what, how large, how far it is known as the distribution's, when last asked about, from where
+verify    reads the images and compares them with their manifests. Exit status 1 when something is bad
+refresh   makes them again from their repositories, in one step; the old files stay while a VM starts from them
+remove    refuses while a VM starts from it (--force: does not)
+
+  --dir FOLDER         in place of the host's folder of images
+  --preseed FILE|URL   an answer file, put where that installer looks; also --kickstart, --autoyast
+  --overlay PATH       files to put into the ramdisk (repeat it for more)
+  --decompress-kernel  the ELF image of a kernel whose payload this host's Xen cannot unpack
+  --trust P, --keyring FILE, --accept-expired-keys, --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST
+                       how much proof the files need, as for \`guestboot resolve\`
+  --proxy URL, --ca-file FILE
+  --offline            everything from the cache; nothing is asked of the network
+  --json               machine-readable; --quiet: no progress`,
+  },
+  vm: {
+    summary: "a VM's boot state, and what its next start does",
+    text: `guestboot vm show ID [--json]
+guestboot vm reinstall ID [--distro F] [--dry-run]
+guestboot vm use-image ID NAME [--start] [--dir FOLDER] [--dry-run]
+guestboot vm finish ID [--dry-run]
+
+ID is a VM's UUID or name, or the path of an xl or xm guest's file.
+
+show        what the VM's record says, and what its next start does; no password
+reinstall   make the next start begin the installation again (--distro where the record no longer tells the family)
+use-image   make every start boot the pre-staged image NAME (guestboot prestage), until \`vm finish\`
+finish      make the next start boot from the VM's own disk
+
+  --start     start the VM, and then have its record boot from the disk, so that no installation is endless (xapi)
+  --dry-run   change nothing; print the \`xe\` commands that do the same
+  --dir       the folder of images, in place of the host's`,
   },
 };
 

@@ -7,8 +7,10 @@ import { encodeText } from "../base/text.ts";
 import type { Member } from "../initrd/members.ts";
 import { kernelLines } from "../kernel/describe.ts";
 import { extractFrom, inspectFile, type Inspected, type InspectedFile } from "../pipeline/inspect.ts";
+import { applyReadLimits } from "./apply-limits.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
+import { diskLines } from "./disk-words.ts";
 import { helpOf } from "./help.ts";
 import { limitOf } from "./limit.ts";
 import { printJson, reporting } from "./report.ts";
@@ -31,6 +33,7 @@ export async function runInspect(argv: readonly string[]): Promise<number> {
       return;
     }
     const file = onlyOperand(positionals, "FILE");
+    await applyReadLimits();
     using cancelled = cancellation("nothing was changed");
     const limits = { maximumBytes: limitOf(values["max-size-mb"]), signal: cancelled.signal };
     if (values.extract !== undefined) {
@@ -60,6 +63,8 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
 
 function wordsOf(found: Inspected): string[] {
   switch (found.kind) {
+    case "disk":
+      return diskLines(found);
     case "kernel":
       return [...kernelLines(found)];
     case "initrd":

@@ -1,18 +1,20 @@
 /**
  * A round of a VM's installation, from the command line's side: opens what the story needs and lets it be cancelled.
  */
-import { GuestbootError } from "../base/errors.ts";
-import { catalogFiles } from "../base/program.ts";
+import { prepareQuickEnd } from "../base/end.ts";
 import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
-import { readCatalog } from "../distro/read-catalog.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { startInstallation } from "../pipeline/install-start.ts";
+import type { GivenPatches } from "../pipeline/patches-wanted.ts";
 import { prepareBootDirectory } from "../store/boot-files.ts";
 import type { ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
-import { openFileStore } from "../toolstack/file-store.ts";
+import { openRecordStore } from "../toolstack/choose-store.ts";
 import { formatAnswer } from "../toolstack/format.ts";
+import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
+import { freshnessOf } from "./freshness.ts";
 
 export interface InstallVm {
   readonly vm: string;
@@ -21,10 +23,13 @@ export interface InstallVm {
   readonly bootFolder: string;
   /** A default boot folder is made when it is missing; a given one must exist. */
   readonly makeBootFolder: boolean;
+  /** Nothing is asked of the network, whatever the settings say. */
+  readonly offline: boolean;
   readonly progress: Progress;
   readonly format: OutputFormat;
   /** Where the answer goes; null for standard output. */
   readonly output: string | null;
+  readonly patches?: GivenPatches | undefined;
   readonly givenArguments: readonly ArgumentPiece[];
   readonly extraArguments: readonly ArgumentPiece[];
 }
@@ -34,18 +39,22 @@ export async function installVm(install: InstallVm): Promise<void> {
   for (const warning of settings.warnings) progress.warn(warning);
   prepareBootDirectory(install.bootFolder, { make: install.makeBootFolder });
   using output = openAnswerOutput(install.output);
-  using cancelled = cancellation();
+  using cancelled = cancellation("the VM is as it was");
+  await using records = await openRecordStore(settings);
+  await records.recover?.(install.vm);
   await startInstallation({
     vm: install.vm,
     disk: install.disk,
     environment: process.env,
     ...hostOf(settings),
-    records: openFileStore(settings.stateFolder),
-    catalog: readCatalog(catalogFiles()),
+    freshness: freshnessOf(settings, { offline: install.offline }),
+    records,
+    catalog: wholeCatalog(),
     cacheFolder: cacheFolderOf(settings),
     bootFolder: install.bootFolder,
     progress,
     signal: cancelled.signal,
+    patches: install.patches,
     givenArguments: install.givenArguments,
     extraArguments: install.extraArguments,
     deliver(answer) {
@@ -53,24 +62,10 @@ export async function installVm(install: InstallVm): Promise<void> {
       output.close();
     },
   });
+  prepareQuickEnd();
 }
 
 /** What the host's settings say of installations. */
-function hostOf({ repositories, trust, guestInstallerFolder }: Settings) {
-  return { repositories, trust, guestInstallerFolder };
-}
-
-/** A signal that aborts when a person or a toolstack ends us, so that everything is taken back first. */
-function cancellation(): Disposable & { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const cancel = (name: NodeJS.Signals) =>
-    controller.abort(new GuestbootError("TRANSFER_FAILED", `cancelled by ${name}; the VM is as it was`));
-  const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const name of names) process.on(name, cancel);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]() {
-      for (const name of names) process.off(name, cancel);
-    },
-  };
+function hostOf({ repositories, trust, guestInstallerFolder, cache }: Settings) {
+  return { repositories, trust, guestInstallerFolder, cacheSize: cache.maxSize };
 }

@@ -5,23 +5,18 @@ import type { ParseArgsOptionsConfig } from "node:util";
 import { readPin, type Checksum, type PinnedDigests } from "../base/checksum.ts";
 import { GuestbootError } from "../base/errors.ts";
 import { quote } from "../base/printable.ts";
-import { catalogFiles } from "../base/program.ts";
 import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
 import { repositoryForInstaller, wishesOfMirror } from "../distro/installer-arguments.ts";
-import { readCatalog } from "../distro/read-catalog.ts";
-import { resolveTree, type TreeRequest, type TreeResolution } from "../distro/resolve.ts";
-import { readRepositoryText } from "../pipeline/read-text.ts";
-import { openTrustChain, type ProvedTree } from "../pipeline/trust-chain.ts";
+import type { TreeRequest, TreeResolution } from "../distro/resolve.ts";
+import type { ProvedTree, TrustWanted } from "../pipeline/trust-chain.ts";
 import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
-import { withoutWebPages } from "../pipeline/web-pages.ts";
+import { withoutWebPages, type CheckedRepository } from "../pipeline/web-pages.ts";
 import { parseLocation } from "../repository/location.ts";
 import { openRepository } from "../repository/open.ts";
-import type { Repository } from "../repository/repository.ts";
 import type { TrustLevel } from "../trust/level.ts";
-import { cacheFolderOf } from "./folders.ts";
 
 export const TARGET_OPTIONS = {
   distro: { type: "string" },
@@ -63,63 +58,60 @@ export interface ResolvedTarget<File> {
   readonly proved: ProvedTree;
 }
 
+/** What the options ask for, and the repository to look for it in. */
+export interface OpenTarget extends AsyncDisposable {
+  readonly request: TreeRequest;
+  readonly repository: CheckedRepository;
+  readonly trust: TrustWanted;
+}
+
 /** What a person installs today where neither they nor the tree say. */
 const DEFAULT_ARCH = "amd64";
 
-/**
- * Resolves what the options ask for in the repository at `address`; what they do not say, the tree tells.
- * @param look how the caller looks at one file: with a question, or by fetching it
- * @param finish is done while the repository is still open
- * @throws USAGE, TRUST_REQUIRED, and as `resolveTree`
- */
-export async function resolveFor<File>(
+/** Nothing is asked of a server yet. @throws USAGE, and as `openRepository` */
+export async function openTarget(
   address: string,
   values: TargetValues,
   { settings, progress }: { readonly settings: Settings; readonly progress: Progress },
-  look: (repository: Repository, path: string) => Promise<File | null>,
-  finish: (resolved: ResolvedTarget<File>, repository: Repository) => Promise<ResolvedTarget<File>> = (resolved) =>
-    Promise.resolve(resolved),
-): Promise<ResolvedTarget<File>> {
-  const request: TreeRequest = {
-    family: values.distro ?? null,
-    release: values.release ?? null,
-    arch: values.arch ?? null,
-    defaultArch: DEFAULT_ARCH,
-    flavour: readFlavour(values.flavour),
-    files: null,
-    installer: { repository: repositoryForInstaller(address), graphical: null },
-  };
+): Promise<OpenTarget> {
+  const flavour = readFlavour(values.flavour);
   const location = parseLocation(address);
-  const wanted = givenTrust(readTrust(values), settings.trust, location);
-  const opened = await openRepository(location, {
+  const trust = givenTrust(readTrust(values), settings.trust, location);
+  const opened = await openRepository(location, { ...repositoryOptions(values, settings), progress });
+  const repository = withoutWebPages(opened);
+  const wishes = { repository: repositoryForInstaller(address), graphical: null };
+  return {
+    request: {
+      family: values.distro ?? null,
+      release: values.release ?? null,
+      arch: values.arch ?? null,
+      defaultArch: DEFAULT_ARCH,
+      flavour,
+      files: null,
+      installer: wishesOfMirror(wishes, address, repository),
+    },
+    repository,
+    trust,
+    [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
+  };
+}
+
+/** How the options and the host's settings want servers to be asked. */
+export function repositoryOptions(values: TargetValues, settings: Settings) {
+  return {
     proxy: values.proxy,
     caFile: values["ca-file"],
     environment: process.env,
     settings: settings.repositories,
-    progress,
-  });
-  await using repository = withoutWebPages(opened);
-  const installer = wishesOfMirror(request.installer, address, repository);
-  const chain = openTrustChain((path) => readRepositoryText(repository, path), wanted, cacheFolderOf(settings));
-  const found = await resolveTree(
-    readCatalog(catalogFiles()),
-    { ...request, installer },
-    {
-      address: repository.address,
-      remark: (path) => repository.remark(path),
-      readText: chain.readText,
-      look: (path, source) => {
-        if (source === "repository") return look(repository, path);
-        throw new GuestbootError(
-          "UNSUPPORTED_INSTALL_METHOD",
-          `the installer's files of ${request.family ?? "this distribution"} are on the host, not in the repository`,
-        );
-      },
-    },
+  };
+}
+
+/** For families whose installers lie with the host's packages: no address leads there. */
+export function notInRepository({ family }: TreeRequest): GuestbootError {
+  return new GuestbootError(
+    "UNSUPPORTED_INSTALL_METHOD",
+    `the installer's files of ${family ?? "this distribution"} are on the host, not in the repository`,
   );
-  const proved = await chain.prove(found);
-  for (const warning of [...found.warnings, ...proved.warnings]) progress.warn(warning);
-  return await finish({ found, proved }, repository);
 }
 
 /** @throws USAGE */

@@ -5,6 +5,7 @@ import { printable } from "../base/printable.ts";
 import type { DirectoryEntry } from "../filesystem/filesystem.ts";
 import { findInGuest, type GuestPath } from "../pipeline/guest-path.ts";
 import { openGuest } from "../pipeline/open-guest.ts";
+import { applyReadLimits } from "./apply-limits.ts";
 import { readArguments, wants } from "./arguments.ts";
 import { diskAndPath, GUEST_PATH_OPTIONS, offsetOf } from "./guest-operands.ts";
 import { helpOf } from "./help.ts";
@@ -12,13 +13,14 @@ import { printJson, reporting } from "./report.ts";
 
 export async function runLs(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
-  return reporting("ls", { json }, () => {
+  return reporting("ls", { json }, async () => {
     const { values, positionals } = readArguments(argv, { ...GUEST_PATH_OPTIONS, json: { type: "boolean" } });
     if (values.help === true) {
       process.stdout.write(helpOf("ls"));
       return;
     }
     const { disk, path } = diskAndPath(positionals, "/");
+    await applyReadLimits();
     using guest = openGuest(disk, { offset: offsetOf(values.offset) });
     const found = findInGuest(guest.search, values.volume ?? null, path);
     const entries = entriesAt(found);

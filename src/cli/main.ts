@@ -58,6 +58,8 @@ async function runGuestboot(argv: readonly string[]): Promise<number> {
       return (await import("./layouts.ts")).runLayouts(rest);
     case "cache":
       return (await import("./cache.ts")).runCache(rest);
+    case "prestage":
+      return (await import("./prestage.ts")).runPrestage(rest);
     case "vm":
       return (await import("./vm.ts")).runVm(rest);
     default:

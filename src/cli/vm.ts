@@ -1,82 +1,212 @@
 /**
- * `guestboot vm`: a VM's boot state in words, and the restart of its installation.
+ * `guestboot vm`: a VM's boot state in words, and its changes: its installation begun again, a start from a pre-staged
+ * image, the handing over to its disk. What each changes is planned elsewhere (pipeline/).
  */
-import { GuestbootError } from "../base/errors.ts";
+import type { ParseArgsOptionsConfig } from "node:util";
+import { GuestbootError, asGuestbootError } from "../base/errors.ts";
+import { printable, quote } from "../base/printable.ts";
 import { catalogFiles } from "../base/program.ts";
-import { readSettings } from "../base/settings.ts";
+import { readSettings, type Settings } from "../base/settings.ts";
 import { findFamily } from "../distro/catalog.ts";
 import { readCatalog } from "../distro/read-catalog.ts";
-import { describeNextStart } from "../pipeline/next-start.ts";
+import { xeCommands, xeStart, type SettingChange } from "../pipeline/dry-run.ts";
+import { planFinish } from "../pipeline/finish.ts";
+import { withJournal } from "../pipeline/journal.ts";
+import { imageFolder, noteUser } from "../pipeline/prestage-folder.ts";
+import { imageWithKernel, openImage } from "../pipeline/prestage-image.ts";
 import { planReinstall } from "../pipeline/reinstall.ts";
-import { openFileStore } from "../toolstack/file-store.ts";
+import { planUseImage } from "../pipeline/use-image.ts";
+import { applyChanges } from "../toolstack/apply-changes.ts";
+import { inverseOf, type VmRecord } from "../toolstack/vm-record.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
+import { cancellation } from "./cancellation.ts";
 import { helpOf } from "./help.ts";
-import { printable } from "../base/printable.ts";
 import { printJson, reporting } from "./report.ts";
+import { notedName, openVmStore, type VmStore } from "./vm-store.ts";
+import { shownJson, shownWords } from "./vm-words.ts";
+
+const OPTIONS = {
+  json: { type: "boolean" },
+  distro: { type: "string" },
+  dir: { type: "string" },
+  start: { type: "boolean" },
+  "dry-run": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  debug: { type: "boolean" },
+} as const satisfies ParseArgsOptionsConfig;
+
+interface VmCommand {
+  readonly settings: Settings;
+  readonly isDryRun: boolean;
+  /** Where pre-staged images are. */
+  readonly folder: string;
+}
+
+/** Which options each verb takes. */
+const TAKES: Readonly<Record<string, readonly string[]>> = {
+  show: ["json"],
+  reinstall: ["distro", "dry-run"],
+  "use-image": ["dir", "start", "dry-run"],
+  finish: ["dry-run"],
+};
+const AN_ID = "the VM's uuid or name";
 
 export async function runVm(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
   return reporting("vm", { json }, async () => {
-    const { values, positionals } = readArguments(argv, {
-      json: { type: "boolean" },
-      distro: { type: "string" },
-      help: { type: "boolean", short: "h" },
-      debug: { type: "boolean" },
-    });
+    const { values, positionals } = readArguments(argv, OPTIONS);
     if (values.help === true) {
       process.stdout.write(helpOf("vm"));
       return;
     }
     const [verb, ...operands] = positionals;
-    const { stateFolder } = await readSettings(process.env);
+    const known = Object.keys(TAKES).join(", ");
+    if (verb === undefined) throw new GuestbootError("USAGE", `vm needs to know what to do: ${known}`);
+    const takes = Object.hasOwn(TAKES, verb) ? TAKES[verb] : undefined;
+    if (takes === undefined) throw new GuestbootError("USAGE", `vm cannot ${quote(verb)}: ${known} are known`);
+    const strange = Object.keys(values).find((name) => name !== "debug" && !takes.includes(name));
+    if (strange !== undefined) throw new GuestbootError("USAGE", `vm ${verb} takes no --${strange}`);
+    const settings = await readSettings(process.env);
+    const isDryRun = values["dry-run"] === true;
+    const command: VmCommand = { settings, isDryRun, folder: values.dir ?? imageFolder() };
     switch (verb) {
       case "show":
-        return show(onlyOperand(operands, "the VM's uuid or name"), stateFolder, json);
+        return show(onlyOperand(operands, AN_ID), command, json);
       case "reinstall":
-        return reinstall(onlyOperand(operands, "the VM's uuid or name"), stateFolder, values.distro);
-      case undefined:
-        throw new GuestbootError("USAGE", "vm needs to know what to do: show or reinstall");
-      default:
-        throw new GuestbootError("USAGE", `vm cannot ${verb}: show and reinstall are known`);
+        return reinstall(onlyOperand(operands, AN_ID), command, values.distro);
+      case "finish":
+        return finish(onlyOperand(operands, AN_ID), command);
+      default: {
+        const [id, ...rest] = operands;
+        if (id === undefined) throw new GuestbootError("USAGE", `${AN_ID} is missing`);
+        const name = onlyOperand(rest, "the image's NAME");
+        return values.start === true ? startFromImage(id, name, command) : useImage(id, name, command);
+      }
     }
   });
 }
 
-async function show(id: string, stateFolder: string, json: boolean): Promise<void> {
-  const record = await openFileStore(stateFolder).read(id);
-  const next = describeNextStart(record);
-  if (json) {
-    printJson({ ...record, next_start: next });
+async function show(id: string, { settings }: VmCommand, json: boolean): Promise<void> {
+  await using records = await openVmStore(id, settings);
+  const record = await records.read(id);
+  if (json) printJson(shownJson(record));
+  else process.stdout.write(shownWords(record));
+}
+
+async function reinstall(id: string, command: VmCommand, distro: string | undefined): Promise<void> {
+  const family = distro === undefined ? null : findFamily(readCatalog(catalogFiles()), distro).family;
+  await change(id, command, "the next start begins its installation", (record) => planReinstall(record, family));
+}
+
+async function finish(id: string, command: VmCommand): Promise<void> {
+  await change(id, command, "the next start boots from its disk", finishChanges);
+}
+
+async function useImage(id: string, name: string, command: VmCommand): Promise<void> {
+  const image = await openImage(command.folder, name);
+  const then = `every start from now on boots the image ${name}, until: guestboot vm finish ${id}`;
+  const before = (record: VmRecord) => noteUser(image.folder, notedName(id, record.uuid));
+  await change(id, command, then, (record) => planUseImage(record, image), before);
+}
+
+/** Reads the record, plans, and changes it; or says what it would do. */
+async function change(
+  id: string,
+  { settings, isDryRun }: VmCommand,
+  then: string,
+  plan: (record: VmRecord) => readonly SettingChange[] | Promise<readonly SettingChange[]>,
+  before: (record: VmRecord) => void = () => undefined,
+): Promise<void> {
+  await using records = await openVmStore(id, settings);
+  const record = await records.read(id);
+  const changes = noted(records, record, await plan(record));
+  if (isDryRun) {
+    print(xeCommands(record.uuid, changes));
     return;
   }
-  const installKeys = Object.entries(record.other_config).filter(([key]) => /^(install-|debian-release$)/.test(key));
-  const rows: [string, string][] = [
-    ["uuid", record.uuid],
-    ["name", record.name_label],
-    ["PV_bootloader", record.PV_bootloader],
-    ["PV_bootloader_args", record.PV_bootloader_args],
-    ["PV_args", record.PV_args],
-    ...installKeys.map(([key, value]): [string, string] => [key, /passw/.test(key) ? "(set)" : withoutPassword(value)]),
-    ["next start", next],
-  ];
-  for (const [name, value] of rows) {
-    if (value !== "") process.stdout.write(`${name.padEnd(20)} ${printable(value)}\n`);
-  }
+  before(record);
+  await records.apply(record.uuid, changes);
+  process.stdout.write(`${printable(record.name_label || record.uuid)}: ${printable(then)}\n`);
 }
 
-async function reinstall(id: string, stateFolder: string, distro: string | undefined): Promise<void> {
-  const records = openFileStore(stateFolder);
+/**
+ * The whole dance: the record made to boot the image, the VM started, the record made to boot the disk, so that the
+ * installer's reboot ends the installation. Ended between any two steps, the record tells what is left to do.
+ */
+async function startFromImage(id: string, name: string, command: VmCommand): Promise<void> {
+  const image = await openImage(command.folder, name);
+  const { settings } = command;
+  await using records = await openVmStore(id, settings);
   const record = await records.read(id);
-  let family: string | null = null;
-  if (distro !== undefined) {
-    const catalog = readCatalog(catalogFiles());
-    family = findFamily(catalog, distro).family;
+  const changes = noted(records, record, planUseImage(record, image));
+  if (command.isDryRun) {
+    const started = applyChanges(record, changes);
+    const after = noted(records, started, await finishChanges(started));
+    // A VM whose start failed must not be handed to its disk: each of these waits for the one before it.
+    const dance = [xeStart(record.uuid), ...xeCommands(record.uuid, after)].join(" &&\n");
+    print([...xeCommands(record.uuid, changes), dance]);
+    return;
   }
-  await records.apply(record.uuid, planReinstall(record, family));
-  process.stdout.write(`${printable(record.name_label || record.uuid)}: the next start begins its installation\n`);
+  if (records.start === undefined) {
+    const message = "--start is for VMs of xapi; the toolstack of this one cannot be asked to start it";
+    throw new GuestbootError("TOOLSTACK_REFUSED", message, {
+      hint: `without --start; then start the VM, and once its installer runs: guestboot vm finish ${id}`,
+    });
+  }
+  noteUser(image.folder, notedName(id, record.uuid));
+  using cancelled = cancellation(
+    `the VM may have been started; once its installer runs: guestboot vm finish ${record.uuid}`,
+  );
+  const made = await records.apply(record.uuid, changes);
+  try {
+    await orAborted(records.start(record.uuid), cancelled.signal);
+  } catch (error) {
+    // Cancelled: xapi may be starting it from this very record.
+    if (!cancelled.signal.aborted) await records.apply(record.uuid, inverseOf(made).reverse());
+    throw error;
+  }
+  await flip(record.uuid, records);
+  process.stdout.write(
+    `${printable(record.name_label || record.uuid)}: started from the image ${name}; its next start boots from its disk\n`,
+  );
 }
 
-/** `scheme://user:password@host` without the user and the password. */
-function withoutPassword(value: string): string {
-  return value.replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1");
+async function flip(uuid: string, records: VmStore): Promise<void> {
+  try {
+    const record = await records.read(uuid);
+    await records.apply(uuid, noted(records, record, await finishChanges(record)));
+  } catch (thrown) {
+    const error = asGuestbootError(thrown);
+    const message = `the VM was started from the image, and its record still says so: ${error.message}`;
+    throw new GuestbootError(error.code, message, {
+      cause: thrown,
+      hint: `guestboot vm finish ${uuid}, else its installation begins anew when it ends`,
+    });
+  }
+}
+
+async function finishChanges(record: VmRecord): Promise<readonly SettingChange[]> {
+  return planFinish(record, await imageWithKernel(record.PV_kernel));
+}
+
+/** A guest's file has no place for a journal. */
+function noted(records: VmStore, record: VmRecord, changes: readonly SettingChange[]): readonly SettingChange[] {
+  return records.hasOtherConfig ? withJournal(record, changes) : changes;
+}
+
+function print(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+/** What `work` does goes on; it is not waited for any more. */
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(asGuestbootError(signal.reason));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    work.catch(() => undefined);
+  }
 }

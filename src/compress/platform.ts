@@ -67,8 +67,10 @@ async function* bounded(
   return done;
 }
 
+/** Each piece takes the place of the one before it: memory that is dropped is given back late. */
 function* piecesOf(source: ByteSource, start: number, end: number): Generator<Uint8Array> {
-  for (let at = start; at < end; at += PIECE_SIZE) yield source.read(at, Math.min(PIECE_SIZE, end - at));
+  const piece = new Uint8Array(Math.min(PIECE_SIZE, end - start));
+  for (let at = start; at < end; at += PIECE_SIZE) yield source.read(at, Math.min(PIECE_SIZE, end - at), piece);
 }
 
 async function* through(
@@ -76,18 +78,30 @@ async function* through(
   expander: Readable & NodeJS.WritableStream,
   format: string,
 ): AsyncGenerator<Uint8Array, void> {
-  const { Readable: ReadableStream } = process.getBuiltinModule("node:stream");
-  const packed = ReadableStream.from(pieces, { objectMode: true, highWaterMark: 1 });
-  packed.on("error", (error) => expander.destroy(error));
-  packed.pipe(expander);
+  void feed(pieces, expander);
   try {
     const chunks: AsyncIterable<Uint8Array> = expander;
     for await (const chunk of chunks) yield chunk;
   } catch (error) {
     throw platformError(error, format);
   } finally {
-    packed.destroy();
+    // Ends the feeding too, where the data have ended before the input.
     expander.destroy();
+  }
+}
+
+/** Gives the next piece only when the one before is used up. */
+async function feed(pieces: Iterable<Uint8Array>, expander: Readable & NodeJS.WritableStream): Promise<void> {
+  try {
+    for (const piece of pieces) {
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      expander.write(piece, (error) => resolve(error === null || error === undefined));
+      // What went wrong is told to those who read.
+      if (!(await promise)) return;
+    }
+    expander.end();
+  } catch (error) {
+    expander.destroy(error instanceof Error ? error : new Error(String(error)));
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { sliceSource, type ByteSource } from "../base/byte-source.ts";
 import { GuestbootError } from "../base/errors.ts";
+import { limitedSource } from "../base/limits.ts";
 import { printable } from "../base/printable.ts";
 import { contentsOf } from "./contents.ts";
 import { openImage } from "./image/open-image.ts";
@@ -39,12 +40,13 @@ const MAX_DEPTH = 4;
 const MAX_VOLUMES = 4096;
 
 /**
+ * All that is read through it counts to the limits of reading.
  * @throws OUT_OF_BOUNDS when the offset is past the disk's end; FEATURE_UNSUPPORTED, IMAGE_DAMAGED of an image that
  *   holds the disk; DISK_UNREADABLE
  */
 export function readVolumes(source: ByteSource, options: VolumeOptions = {}): VolumeTable {
   const { offset, sectorSize = SECTOR_SIZE } = options;
-  const image = openImage(source);
+  const image = openImage(limitedSource(source));
   const search: Search = { volumes: [], refused: [], physical: [], notes: [...image.notes], looked: 0 };
   const table = offset === undefined ? readPartitionTable(image.source, sectorSize) : null;
   if (table === null) {

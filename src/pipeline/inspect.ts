@@ -1,6 +1,7 @@
 /**
- * What a file is and holds: a kernel, an initrd, the ext2 ramdisk of old times. It goes by what the bytes say, never by
- * the name. Not here: guests' disks.
+ * What a file is and holds: a kernel, an initrd, the ext2 ramdisk of old times, a guest's disk. It goes by what the
+ * bytes say, never by the name. A folder and a block device are always disks. Not here: what a disk holds
+ * (inspect-disk.ts).
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -24,9 +25,12 @@ import { describeKernel, type KernelDescription } from "../kernel/describe.ts";
 import { readXenDecompressors } from "../kernel/host-xen.ts";
 import { HEAD_SIZE, readKernelImage } from "../kernel/kernel-image.ts";
 import { makeTemporary } from "../store/temporary.ts";
+import { inspectDisk, type InspectedDisk } from "./inspect-disk.ts";
+import { openGuest } from "./open-guest.ts";
 
 /** `size` is always the file's, in bytes. */
 export type Inspected =
+  | InspectedDisk
   | ({ readonly kind: "kernel"; readonly size: number } & KernelDescription)
   | ({ readonly kind: "initrd"; readonly size: number } & InitrdDescription)
   | {
@@ -49,6 +53,8 @@ const MOST_FILES = 500_000;
 const PIECE = 256 * 1024;
 
 /**
+ * Where it is a disk, all rights are given up on the way: nothing can be opened after it.
+ *
  * @param onFile is told of each name that the file holds; null where nobody wants to know
  * @throws GuestbootError ARCHIVE_DAMAGED, DATA_DAMAGED, BUDGET_EXCEEDED …; FEATURE_UNSUPPORTED when it is nothing known
  */
@@ -57,12 +63,16 @@ export async function inspectFile(
   limits: InitrdLimits,
   onFile: ((file: InspectedFile) => void) | null = null,
 ): Promise<Inspected> {
+  if (isDiskByItsKind(path)) return diskAt(path, null, onFile);
   using file = openDisk(path);
   const { source } = file;
   const { size } = source;
   const image = kernelIn(source);
   if (image.kind === "kernel") return { kind: "kernel", size, ...describeKernel(image, readXenDecompressors()) };
   const ramdisk = await ramdiskIn(source, limits, image.what);
+  if (ramdisk instanceof GuestbootError) return diskAt(path, ramdisk, onFile);
+  // A guest's partition looks the same; where the files are wanted, they are an initrd's.
+  if (ramdisk.isExt2 && ramdisk.compression === null && onFile === null) return diskAt(path, null, null);
   if (!ramdisk.isExt2) return { kind: "initrd", size, ...(await describeInitrd(source, limits, onFile)) };
   const { compression } = ramdisk;
   return await withImage(source, compression, limits, (filesystem, expandedSize) => {
@@ -87,6 +97,7 @@ export async function extractFrom(
   limits: InitrdLimits,
   onBytes: (bytes: Uint8Array) => Promise<void> | void,
 ): Promise<void> {
+  if (isDiskByItsKind(path)) throw isDisk(path, `guestboot cat ${path} ${inside}`);
   using file = openDisk(path);
   const { source } = file;
   const image = kernelIn(source);
@@ -96,6 +107,7 @@ export async function extractFrom(
     });
   }
   const ramdisk = await ramdiskIn(source, limits, image.what);
+  if (ramdisk instanceof GuestbootError) throw ramdisk;
   if (!ramdisk.isExt2) {
     for await (const chunk of extractFile(source, inside, limits)) await onBytes(chunk);
     return;
@@ -120,8 +132,11 @@ interface Ramdisk {
   readonly compression: Compression | null;
 }
 
-/** @param what the file is otherwise, for the error */
-async function ramdiskIn(source: ByteSource, limits: InitrdLimits, what: string): Promise<Ramdisk> {
+/**
+ * @param what the file is otherwise, for the error
+ * @returns the error where it is no ramdisk either
+ */
+async function ramdiskIn(source: ByteSource, limits: InitrdLimits, what: string): Promise<Ramdisk | GuestbootError> {
   try {
     const { compression, content, offset } = beginMember(source, firstOffset(source));
     if (compression === null) return { isExt2: content === "ext2", compression };
@@ -133,11 +148,32 @@ async function ramdiskIn(source: ByteSource, limits: InitrdLimits, what: string)
     return { isExt2: isExt2(head), compression };
   } catch (error) {
     if (!(error instanceof GuestbootError) || error.code !== "ARCHIVE_DAMAGED") throw error;
-    throw new GuestbootError("FEATURE_UNSUPPORTED", `the file is neither a kernel nor an initrd, but ${what}`, {
+    return new GuestbootError("FEATURE_UNSUPPORTED", `the file is neither a kernel nor an initrd, but ${what}`, {
       cause: error,
-      hint: "file(1) may know what it is",
+      hint: "file(1) may know what it is; guestboot cat prints a file of a guest's disk",
     });
   }
+}
+
+function isDiskByItsKind(path: string): boolean {
+  const stats = fs.statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && (stats.isDirectory() || stats.isBlockDevice());
+}
+
+/** @param otherwise is thrown when there is nothing of a disk in it; null: it is one, whatever it holds */
+function diskAt(path: string, otherwise: GuestbootError | null, onFile: unknown): InspectedDisk {
+  if (onFile !== null && otherwise === null) throw isDisk(path, `guestboot ls ${path} /`);
+  using guest = openGuest(path);
+  const disk = inspectDisk(guest);
+  const isNothing =
+    disk.image === "raw" && disk.table === "none" && disk.volumes.every((each) => each.filesystem === null);
+  if (otherwise !== null && isNothing) throw otherwise;
+  if (onFile !== null) throw isDisk(path, `guestboot ls ${path} /`);
+  return disk;
+}
+
+function isDisk(path: string, instead: string): GuestbootError {
+  return new GuestbootError("FEATURE_UNSUPPORTED", `${path} is a guest's disk`, { hint: instead });
 }
 
 /** The filesystem of an ext2 ramdisk, expanded into a file for as long as it is looked at. */

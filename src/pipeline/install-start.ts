@@ -11,25 +11,24 @@ import type { TrustSettings } from "../base/trust-settings.ts";
 import { findFamily, type Catalog } from "../distro/catalog.ts";
 import { readInstallRequest, type InstallRequest } from "../distro/install-request.ts";
 import { wishesOfMirror } from "../distro/installer-arguments.ts";
-import { resolveTree, type Resolution, type TreeResolution } from "../distro/resolve.ts";
+import type { Resolution, TreeResolution } from "../distro/resolve.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { parseLocation } from "../repository/location.ts";
 import { openRepository } from "../repository/open.ts";
 import { createBootFile, ownBootFiles, type BootFiles } from "../store/boot-files.ts";
 import { markBootFiles, sweepBootFiles, type BootMark } from "../store/boot-marks.ts";
 import { handOut } from "../store/hand-out.ts";
-import { pruneStore, sweepStore } from "../store/prune.ts";
+import { sweepStore } from "../store/prune.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { inverseOf, type RecordChange, type RecordStore, type VmRecord } from "../toolstack/vm-record.ts";
 import { copyOut } from "./copy-out.ts";
-import { openCachedTree } from "./cached-tree.ts";
 import { obtain, type Freshness } from "./obtain.ts";
+import { obtainInstaller } from "./obtain-installer.ts";
+import { NO_PATCHES, patchesWanted, type GivenPatches } from "./patches-wanted.ts";
 import { planRound, type DiskPlan, type InstallerPlan } from "./plan.ts";
 import { bootAfterInstallation } from "./second-round.ts";
-import { openTrustChain } from "./trust-chain.ts";
 import { vmTrust } from "./trust-wanted.ts";
-import { verifyFiles } from "./verify-files.ts";
 import { vmRepositoryOptions } from "./vm-repository.ts";
 import { withoutWebPages } from "./web-pages.ts";
 
@@ -57,6 +56,8 @@ export interface InstallStart {
   readonly signal?: AbortSignal | undefined;
   /** Come before the installer's arguments (eliloader's order). */
   readonly givenArguments: readonly ArgumentPiece[];
+  /** What the files need beside what the record asks for. */
+  readonly patches?: GivenPatches | undefined;
   /** Come after the installer's arguments. */
   readonly extraArguments: readonly ArgumentPiece[];
   deliver(answer: Answer): void;
@@ -73,9 +74,11 @@ export async function startInstallation(start: InstallStart): Promise<void> {
   }
   sweepBootFiles(start.cacheFolder);
   sweepStore(start.cacheFolder);
-  using placed = await placeInstaller(start, record, request, plan);
+  const filled = plan.isChosenByMedium
+    ? (await import("./medium-boot.ts")).fillFromMedium(plan, start.disk, (line) => start.progress.say(line))
+    : plan;
+  using placed = await placeInstaller(start, record, request, filled);
   const { found, files } = placed;
-  for (const warning of found.warnings) start.progress.warn(warning);
   start.signal?.throwIfAborted();
   const hasRamdisk = found.ramdisks.length > 0;
   const deliver = (answer: Answer) => {
@@ -147,7 +150,9 @@ async function fetchInstaller(
   const location = parseLocation(request.repository);
   const trust = vmTrust(record, start.trust, location);
   await using repository = withoutWebPages(await openRepository(location, options));
-  const store = openStore(start.cacheFolder);
+  const { patches = NO_PATCHES, guestInstallerFolder } = start;
+  const wanted = patchesWanted(record.other_config, record.uuid, patches, guestInstallerFolder);
+  const store = openStore(start.cacheFolder, { md5: typeof wanted?.fixupsFolder === "string" });
   progress.say(`installing ${request.family} from ${repository.address}`);
   const installer = wishesOfMirror(plan.request.installer, request.repository, repository);
   const lookOnHost = async (path: string) => {
@@ -155,52 +160,23 @@ async function fetchInstaller(
     await using folder = await openRepository(parseLocation(start.guestInstallerFolder), options);
     return await obtain(path, { repository: folder, store, progress, signal });
   };
-  const resolveBy = async (freshness: Freshness) => {
-    const tree = openCachedTree({ repository, store, progress, signal, freshness });
-    const chain = openTrustChain((path) => tree.readText(path), trust, start.cacheFolder);
-    const since = new Date();
-    try {
-      const resolved = await resolveTree(
-        start.catalog,
-        { ...plan.request, installer },
-        {
-          address: repository.address,
-          remark: (path) => repository.remark(path),
-          readText: chain.readText,
-          look: (path, source) => (source === "repository" ? tree.look(path) : lookOnHost(path)),
-        },
-      );
-      const proved = await chain.prove(resolved);
-      const isOnHost = resolved.candidate.source === "guest-installer";
-      const again = (path: string) => (isOnHost ? lookOnHost(path) : tree.look(path));
-      const found = await verifyFiles(resolved, proved, { store, since, again });
-      for (const warning of proved.warnings) progress.warn(warning);
-      progress.say(`trust: ${proved.trust}${proved.by === null ? "" : ` (${proved.by})`}`);
-      tree.checkOneTime([found.kernel, ...found.ramdisks]);
-      if (tree.hasFetched && typeof start.cacheSize === "number") prune(start.cacheFolder, start.cacheSize, found);
-      return found;
-    } catch (error) {
-      // What the cache remembers may not be so any more: the mirror has the files by now, or in another place.
-      const isWorthAsking = tree.isFromMemory && !freshness.offline && freshness.freshFor > 0;
-      if (isWorthAsking && error instanceof GuestbootError && OF_ANOTHER_TIME.includes(error.code)) return null;
-      throw error;
-    }
-  };
   // What another start has learnt since this process was started is news enough.
   const since = Date.now() - process.uptime() * 1000;
-  const freshness = start.freshness ?? { freshFor: 0, offline: false, since };
-  const asked = { ...freshness, freshFor: 0, since: Date.now() };
-  const found = (await resolveBy(freshness)) ?? (await resolveBy(asked));
-  if (found === null) throw new TypeError("what was asked for just now is not remembered");
-  return found;
-}
-
-/** What indexes and files that were not asked about at one time may look like. */
-const OF_ANOTHER_TIME: readonly string[] = ["INVALID_SOURCE", "DIGEST_MISMATCH", "SIGNATURE_BAD"];
-
-function prune(cacheFolder: string, maxSize: number, { kernel, ramdisks }: Resolution<StoredFile>): void {
-  const spare = new Set([kernel, ...ramdisks].map((file) => file.digest));
-  pruneStore(cacheFolder, { maxSize, maxAge: null }, { spare });
+  const { found } = await obtainInstaller({
+    catalog: start.catalog,
+    request: { ...plan.request, installer },
+    repository,
+    store,
+    trust,
+    freshness: start.freshness ?? { freshFor: 0, offline: false, since },
+    cacheSize: start.cacheSize ?? null,
+    progress,
+    signal,
+    lookOnHost,
+  });
+  if (wanted === null) return found;
+  const { patchInstaller } = await import("./patched-installer.ts");
+  return await patchInstaller(found, wanted, { store, progress, options, signal });
 }
 
 /** The record first, then the answer; an answer that cannot be given takes the changes back. */

@@ -199,7 +199,8 @@ async function transferOnce(key: string, content: Content, options: ObtainOption
   const transfer = progress.transfer(key, facts.size);
   if (behind !== undefined) transfer.advance(behind.bytes);
   try {
-    const stored = await store.write(key, facts, bounded(content.body, facts.url, maxSize), {
+    const body = maxSize === Number.MAX_SAFE_INTEGER ? content.body : bounded(content.body, facts.url, maxSize);
+    const stored = await store.write(key, facts, body, {
       onBytes: (bytes) => transfer.advance(bytes),
       behind,
       build,

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { collectingGarbage } from "../base/collect-garbage.ts";
 import { sliceSource, type ByteSource } from "../base/byte-source.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { expandMember, type Compression } from "../compress/compression.ts";
@@ -42,6 +43,9 @@ export interface PatchPlan {
 
 const PIECE = 256 * 1024;
 const BEGINNING = 32 * 1024;
+/** Bytes. */
+const MOST_BEGUN = 4 * 1024 * 1024;
+const COLLECT_EVERY = 2 * 1024 * 1024;
 
 /**
  * Looks at the initrd's beginning and decides.
@@ -96,7 +100,8 @@ export async function* patchedBytes(
       yield* piecesOf(initrd, 0, early);
       if (early % 4 !== 0) yield new Uint8Array(-early & 3);
       const main = sliceSource(initrd, early, initrd.size - early, "the initrd");
-      yield* compressStream(repackInitrd(main, overlay, limits), plan.compression);
+      const archive = collectingGarbage(repackInitrd(main, overlay, limits), COLLECT_EVERY);
+      yield* compressStream(archive, plan.compression);
       return;
     }
     case "ext2":
@@ -131,11 +136,36 @@ export async function patchToFile(
     if (plan.how !== "append") {
       return { plan, size: await writeAll(file, 0, patchedBytes(source, overlay, plan, limits, folder)) };
     }
-    // By reference where the filesystem can, else copied inside the kernel.
-    fs.copyFileSync(initrd.path, file.path, fs.constants.COPYFILE_FICLONE);
-    const size = await writeAll(file, source.size, inBlocks(addedBytes(source, overlay, plan)));
-    return { plan, size };
+    const added = inBlocks(addedBytes(source, overlay, plan));
+    // The member is made while the original is copied.
+    const [copied, begun] = await Promise.allSettled([copyTo(initrd.path, file.path), beginningOf(added)]);
+    if (copied.status === "rejected") throw copied.reason;
+    if (begun.status === "rejected") throw begun.reason;
+    const size = await writeAll(file, source.size, begun.value);
+    return { plan, size: await writeAll(file, size, added) };
   });
+}
+
+/** By reference where the filesystem can, else copied inside the kernel, beside this thread. */
+async function copyTo(from: string, to: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  fs.copyFile(from, to, fs.constants.COPYFILE_FICLONE, (error) => {
+    if (error === null) resolve(undefined);
+    else reject(error);
+  });
+  await promise;
+}
+
+/** The first chunks of the stream, as long as they are few; the rest stays in it. */
+async function beginningOf(chunks: AsyncGenerator<Uint8Array, void>): Promise<Uint8Array[]> {
+  const begun: Uint8Array[] = [];
+  for (let size = 0; size < MOST_BEGUN;) {
+    const step = await chunks.next();
+    if (step.done === true) break;
+    begun.push(step.value);
+    size += step.value.length;
+  }
+  return begun;
 }
 
 /** Writes a stream into a file, which is there whole or not at all. @returns bytes. @throws OUTPUT_FAILED, NO_SPACE */
@@ -200,14 +230,18 @@ async function* patchedImage(
         throw new GuestbootError("OUTPUT_FAILED", `${image.path} has become shorter while it was read`);
       },
     };
-    yield* compressStream(piecesOf(source, 0, size), plan.compression);
+    yield* compressStream(collectingGarbage(piecesOf(source, 0, size), COLLECT_EVERY), plan.compression);
   } finally {
     fs.closeSync(fd);
   }
 }
 
 /** @returns the file's size, in bytes */
-async function writeAll(file: TemporaryFile, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+async function writeAll(
+  file: TemporaryFile,
+  offset: number,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<number> {
   let at = offset;
   for await (const chunk of chunks) {
     // A disk that is nearly full takes a part first and fails at the next call only.

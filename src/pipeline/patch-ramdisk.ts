@@ -13,17 +13,17 @@ import { mergeOverlays } from "../initrd/merge-overlays.ts";
 import type { Overlay } from "../initrd/overlay.ts";
 import { packOverlay } from "../initrd/write-cpio.ts";
 import type { Store, StoredFile } from "../store/store.ts";
-import { openOverlay, type OpenOverlay } from "./open-overlay.ts";
+import { openOverlay } from "./open-overlay.ts";
 import { patchedBytes, planPatch } from "./patch-initrd.ts";
 
 export interface RamdiskPatch {
   readonly ramdisk: StoredFile;
-  /** The ramdisk's MD5 where it was computed while its bytes came; null: it is computed where a map needs it. */
-  readonly md5: string | null;
-  /** Where the maps of fixups and their overlays are. */
-  readonly fixupsFolder: string;
-  /** What else is laid over it: the answer file. */
+  /** Where the maps of fixups and their overlays are; null: none is wanted. */
+  readonly fixupsFolder: string | null;
+  /** What else is laid over it: an admin's overlays, the answer file. */
   readonly overlays: readonly Overlay[];
+  /** Unpacked and packed anew, also where appending would do, and where nothing is laid over it. */
+  readonly repack: boolean;
   /** Of the kernel that is started with it; null: not known. */
   readonly kernelVersion: string | null;
   readonly store: Store;
@@ -38,18 +38,22 @@ export interface RamdiskPatch {
 export async function patchRamdisk(patch: RamdiskPatch): Promise<StoredFile> {
   const { ramdisk, store, progress, signal } = patch;
   const fixup = await fixupFor(patch);
-  using fixed = fixup === null ? null : await openFixup(patch.fixupsFolder, fixup, signal);
+  using fixed = fixup === null ? null : await openOverlay(fixup.file, signal);
   const overlay = mergeOverlays([...(fixed === null ? [] : [fixed.overlay]), ...patch.overlays]);
-  if (overlay.length === 0) return ramdisk;
+  if (overlay.length === 0 && !patch.repack) return ramdisk;
   if (fixup !== null) progress.say(`${ramdisk.url}: laying ${fixup.overlay} over it, as ${fixup.where} says`);
 
-  const key = ["patched", ramdisk.digest, digestOf(overlay), fixup?.type ?? "", patch.kernelVersion ?? ""].join(":");
+  const how = [fixup?.type ?? "", patch.repack ? "repacked" : "", patch.kernelVersion ?? ""];
+  const key = ["patched", ramdisk.digest, digestOf(overlay), ...how].join(":");
   const known = store.find(key);
-  if (known !== null) return known;
+  if (known !== null) {
+    store.use(key);
+    return known;
+  }
   using original = openDisk(ramdisk.path);
   const limits = { maximumBytes: DEFAULT_MAXIMUM_BYTES, signal };
   // The old kernels that take an ext2 image are handed it uncompressed.
-  const wishes = { repack: false, compression: fixup?.type === "ext2" ? ("none" as const) : null };
+  const wishes = { repack: patch.repack, compression: fixup?.type === "ext2" ? ("none" as const) : null };
   const plan = await planPatch(original.source, { ...wishes, kernelVersion: patch.kernelVersion }, limits);
   if (fixup !== null && (plan.how === "ext2") !== (fixup.type === "ext2")) {
     throw new GuestbootError(
@@ -60,7 +64,10 @@ export async function patchRamdisk(patch: RamdiskPatch): Promise<StoredFile> {
   }
   const facts = { url: ramdisk.url, size: null, etag: null, lastModified: null };
   const bytes = patchedBytes(original.source, overlay, plan, limits, temporaryFolder(store));
-  return await store.write(key, facts, bytes);
+  const written = await store.write(key, facts, bytes);
+  // An answer file may hold passwords: what only root may read stays so.
+  if (overlay.some((entry) => entry.kind === "file" && (entry.mode & 0o077) === 0)) fs.chmodSync(written.path, 0o400);
+  return written;
 }
 
 /** The folder of unfinished files, beside the store's own. */
@@ -68,14 +75,28 @@ function temporaryFolder(store: Store): string {
   return `${store.folder}/tmp`;
 }
 
-async function openFixup(folder: string, fixup: Fixup, signal: AbortSignal | undefined): Promise<OpenOverlay> {
-  return openOverlay(overlayFile(folder, fixup), signal);
-}
+/** A map's line, and the overlay that it names. */
+type NamedFixup = Fixup & { readonly file: string };
 
-async function fixupFor({ ramdisk, md5, fixupsFolder, signal }: RamdiskPatch): Promise<Fixup | null> {
+async function fixupFor({ ramdisk, fixupsFolder, store, signal }: RamdiskPatch): Promise<NamedFixup | null> {
+  if (fixupsFolder === null) return null;
   const fixups = readFixups(fixupsFolder);
   if (fixups.length === 0) return null;
-  return findFixup(fixups, md5 ?? (await md5Of(ramdisk.path, signal)));
+  const fixup = findFixup(fixups, await md5OfStored(ramdisk, store, signal));
+  return fixup === null ? null : { ...fixup, file: overlayFile(fixupsFolder, fixup) };
+}
+
+/** Computed while the bytes came; what was stored without it is read once. */
+async function md5OfStored(ramdisk: StoredFile, store: Store, signal: AbortSignal | undefined): Promise<string> {
+  if (ramdisk.md5 !== null) return ramdisk.md5;
+  const md5 = await md5Of(ramdisk.path, signal);
+  try {
+    store.touch(ramdisk.key, ramdisk.checkedAt, { md5 });
+  } catch (error) {
+    // A store that cannot be written does not remember it.
+    if (!(error instanceof GuestbootError)) throw error;
+  }
+  return md5;
 }
 
 /** Of a file that lies here already. */

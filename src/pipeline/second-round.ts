@@ -6,7 +6,6 @@
  * The guest's bytes are read by a confined child, ourselves under the name pygrub: this process must keep its rights,
  * since the record is changed after the disk was read.
  */
-import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { GuestbootError, isSystemError } from "../base/errors.ts";
 import { ownCommand } from "../base/program.ts";
@@ -77,6 +76,7 @@ async function runPygrub(round: SecondRound, options: readonly string[]): Promis
     ...options,
     round.disk,
   ];
+  const { execFile } = process.getBuiltinModule("node:child_process");
   const { promise, resolve } = Promise.withResolvers<PygrubResult>();
   const limits = { argv0: "pygrub", timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT, signal: round.signal };
   execFile(file, argv, { ...limits, encoding: "utf8" }, (error, stdout, stderr) => {

@@ -3,7 +3,6 @@
  * where they have no file (an error page, a login, the listing of a folder), and a guest that is given one for its
  * kernel fails without a word. What a file is beyond that is not looked at here.
  */
-import { randomUUID } from "node:crypto";
 import { serversWords } from "../kernel/what-else.ts";
 import type { FetchOptions, FetchResult, FileFacts, Repository } from "../repository/repository.ts";
 
@@ -65,6 +64,7 @@ function isFromWeb({ url }: FileFacts): boolean {
 
 /** A server that has a file of a name which nobody has thought of before answers for anything. */
 async function saysMissing(repository: Repository): Promise<boolean> {
+  const { randomUUID } = process.getBuiltinModule("node:crypto");
   try {
     return (await repository.look(`.guestboot-${randomUUID()}`)) === null;
   } catch {

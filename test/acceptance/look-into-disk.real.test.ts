@@ -52,7 +52,7 @@ describe("guestboot cat", () => {
 
   it("is quiet when its reader has had enough", () => {
     const command = `${programPath("guestboot")} cat ${disk} /vmlinuz | head -c 10; echo " \${PIPESTATUS[0]}"`;
-    const done = run("/bin/bash", ["-c", command]);
+    const done = run("/bin/bash", ["--norc", "-c", command]);
     expect(done.stdout).toBe("kernel of  0\n");
     expect(done.stderr).toBe("");
   });
@@ -147,7 +147,8 @@ describe("guestboot inspect of a disk", () => {
     ]);
     const lines = traced.stderr.split("\n");
     const read = lines.findLastIndex((line) => /pread64\(.*\) = \d/.test(line));
-    const opened = lines.findLastIndex((line) => /openat\(.* = \d/.test(line));
+    // The runtime opens this one when it first prints.
+    const opened = lines.findLastIndex((line) => /openat\(.* = \d/.test(line) && !line.includes('"/dev/null"'));
     expect(read).toBeGreaterThan(opened);
   });
 });

@@ -96,7 +96,8 @@ describe("a start that others wait for", () => {
     await gone;
     const killed = performance.now();
     for (const each of await Promise.all(waiters)) expect(each).toMatchObject({ status: 0, stderr: "" });
-    expect(performance.now() - killed).toBeLessThan(60_000);
+    // The rest of the transfer takes some eight seconds.
+    expect(performance.now() - killed).toBeLessThan(20_000);
     const requests = slow.requests();
     await slow[Symbol.asyncDispose]();
     // One went on where the leader had stopped, and the other asked for nothing.

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startStaticServer, type StaticServer } from "../../fixtures/static-server.ts";
+import { openStore } from "../../src/store/store.ts";
 import { altered, DEBIAN, debianTree, hex, INITRD, KERNEL, type Tree } from "../pipeline/signed-trees.ts";
 import { programPath, start, temporaryFolder } from "../program.ts";
 import { Gpg } from "../trust/gpg.ts";
@@ -66,6 +67,38 @@ describe("guestboot resolve and fetch", () => {
     expect(fs.readdirSync(output)).toEqual(["vmlinuz"]);
   });
 
+  it("know before a download that there is less proof than the policy asks for", async () => {
+    using folder = temporaryFolder();
+    const output = path.join(folder.path, "out");
+    fs.mkdirSync(output);
+    const asked = ["--trust", "require-signed", "--keyring", keyring, "--output", output];
+    const { status, answer } = await guestboot(folder.path, "fetch", "unsigned", ...asked);
+    expect({ status, answer }).toMatchObject({ status: 1, answer: { error: { code: "TRUST_REQUIRED" } } });
+    // The index and the list came, and nothing that is booted.
+    const held = openStore(path.join(folder.path, "cache")).list();
+    expect(held.filter(({ url }) => /vmlinuz|initrd/.test(url))).toEqual([]);
+  });
+
+  it("fetch --offline takes everything from the cache, and fails by name where it has not all", async () => {
+    using folder = temporaryFolder();
+    const output = path.join(folder.path, "out");
+    fs.mkdirSync(output);
+    const options = ["--keyring", keyring, "--output", output];
+    const empty = await guestboot(folder.path, "fetch", "signed", ...options, "--offline");
+    expect(empty).toMatchObject({ status: 1, answer: { error: { code: "NOT_CACHED" } } });
+    const mirror = await startStaticServer(root);
+    const set = { GUESTBOOT_CACHE_DIR: path.join(folder.path, "cache") };
+    const fetchFrom = (...more: readonly string[]) =>
+      start(programPath("guestboot"), ["fetch", `${mirror.url}signed`, ...TARGET, ...options, ...more], set);
+    expect(await fetchFrom()).toMatchObject({ status: 0 });
+    await mirror[Symbol.asyncDispose]();
+    for (const name of fs.readdirSync(output)) fs.rmSync(path.join(output, name));
+    const offline = await fetchFrom("--offline");
+    expect(offline.status, offline.stdout).toBe(0);
+    expect(JSON.parse(offline.stdout)).toMatchObject({ trust: "signed" });
+    expect(fs.readFileSync(path.join(output, "initrd.gz"))).toEqual(INITRD);
+  });
+
   it("ask for what the policy asks for", async () => {
     using folder = temporaryFolder();
     const without = await guestboot(folder.path, "resolve", "signed", "--trust", "require-signed");
@@ -81,7 +114,7 @@ describe("guestboot resolve and fetch", () => {
 });
 
 describe("an installation's start", () => {
-  async function eliloader(tree: string, otherConfig: Readonly<Record<string, string>>) {
+  async function eliloader(tree: string, otherConfig: Readonly<Record<string, string>>, ...options: readonly string[]) {
     using folder = temporaryFolder();
     const boot = path.join(folder.path, "boot");
     const file = path.join(folder.path, "state/vms/6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0.json");
@@ -106,12 +139,18 @@ describe("an installation's start", () => {
     };
     const ended = await start(
       programPath("guestboot"),
-      ["boot", "--vm=6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "/dev/null"],
+      ["boot", "--vm=6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", ...options, "/dev/null"],
       set,
     );
     const after: unknown = JSON.parse(fs.readFileSync(file, "utf8"));
     return { ...ended, before: record, after, files: fs.readdirSync(boot) };
   }
+
+  it("without the network fails by name when the cache has nothing, and says how to go on", async () => {
+    const offline = await eliloader("signed", {}, "--offline");
+    expect(offline).toMatchObject({ status: 1, after: { PV_bootloader: "eliloader" }, files: [] });
+    expect(offline.stderr).toMatch(/is not in the cache, and nothing may be asked of the network/);
+  });
 
   it("goes on with files that fit", async () => {
     expect(await eliloader("unsigned", {})).toMatchObject({ status: 0, after: { PV_bootloader: "pygrub" } });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DEFAULT_READ_LIMITS } from "../../src/base/limits.ts";
 import { readSettings } from "../../src/base/settings.ts";
 
 let folder = "";
@@ -25,10 +26,12 @@ const DEFAULTS = {
   eliloaderOutput: null,
   guestInstallerFolder: "/opt/xensource/packages/files/guest-installer",
   repositories: [],
+  toolstack: { store: null, socket: null, remote: null, timeoutSeconds: 30 },
   trust: [],
   cache: { freshFor: 0, offline: false, maxSize: null },
   maxFileSize: 128 * 1024 * 1024,
   maxRamUsage: 256 * 1024 * 1024,
+  limits: DEFAULT_READ_LIMITS,
   warnings: [],
 };
 

@@ -1,0 +1,63 @@
+/**
+ * `guestboot boot` takes pygrub's arguments, and some more that are for the rounds of an installation. Those are taken
+ * out here, in their full length only; what stays is pygrub's.
+ */
+import { GuestbootError } from "../base/errors.ts";
+import { NO_PATCHES, type GivenPatches } from "../pipeline/patches-wanted.ts";
+import { readArguments } from "./arguments.ts";
+import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
+
+export interface InstallationOptions {
+  /** Nothing is asked of the network. */
+  readonly offline: boolean;
+  readonly patches: GivenPatches;
+  /** Of those that were given, the first: "--preseed"; null: none. */
+  readonly first: string | null;
+  /** The arguments without them. */
+  readonly others: readonly string[];
+}
+
+const OPTIONS = { ...PATCH_OPTIONS, offline: { type: "boolean" } } as const;
+
+/** pygrub's options that stand alone, at their shortest: after any other one comes its value. */
+const ALONE = ["quiet", "interactive", "list-entries", "not-really", "help", "isconfig", "debug", "guess"];
+
+/** A word that is another option's value stays. @throws GuestbootError USAGE */
+export function takeInstallationOptions(argv: readonly string[]): InstallationOptions {
+  const ours: string[] = [];
+  const others: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    if (word === "--") {
+      others.push(...argv.slice(index));
+      break;
+    }
+    const [, name = "", value] = /^--([^=]+)(=.*)?$/s.exec(word) ?? [];
+    const rule = Object.entries(OPTIONS).find(([each]) => each === name)?.[1];
+    const takesNext = value === undefined && (rule === undefined ? takesValue(name) : rule.type === "string");
+    const into = rule === undefined ? others : ours;
+    into.push(word);
+    const next = argv[index + 1];
+    if (!takesNext || next === undefined) continue;
+    // In one word, since it may look like an option itself.
+    if (rule === undefined) others.push(next);
+    else ours[ours.length - 1] = `${word}=${next}`;
+    index++;
+  }
+  if (ours.length === 0) return { offline: false, patches: NO_PATCHES, first: null, others };
+  const { values } = readArguments(ours, OPTIONS);
+  const [first] = Object.keys(values);
+  const patches = givenPatches(values);
+  return { offline: values.offline === true, patches, first: first === undefined ? null : `--${first}`, others };
+}
+
+/** Does a value follow pygrub's option of that name? */
+function takesValue(name: string): boolean {
+  return name !== "" && !ALONE.some((option) => option.startsWith(name));
+}
+
+/** Without a VM there is no installation. @throws GuestbootError USAGE */
+export function refuseWithoutVm({ first }: InstallationOptions): void {
+  if (first === null || first === "--offline") return;
+  throw new GuestbootError("USAGE", `${first} is for a VM's installation: --vm says which VM it is`);
+}
