@@ -1,8 +1,10 @@
 /**
- * `npm run bench`: ours and upstream pygrub side by side, on one 1 GiB ext4 image with a Debian kernel and initrd.
+ * `npm run bench`: ours beside the programs that do the same, in turn: upstream pygrub on one 1 GiB ext4 image with a
+ * Debian kernel and initrd, GRUB's reader on other filesystems, curl, sha256, cpio.
  * A benchmark, not a test: it marks a row that misses its bar, says by how much, and fails on nothing but a failure.
  *
  *   npm run bench -- --runs 15 --json
+ *   npm run bench -- --rows starts,configs        of starts, configs, disks, initrds, store
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -11,11 +13,21 @@ import { parseArgs } from "node:util";
 import { makeFilesystemImage } from "../fixtures/disk-images.ts";
 import { DEBIAN_INSTALLER } from "../fixtures/debian-installer.ts";
 import { buildExecutable } from "../scripts/executable.ts";
+import { measureBootConfigs } from "./boot-config-rows.ts";
+import { measureDisks, measureLookups } from "./disk-rows.ts";
+import { initrdComparisons } from "./initrd.ts";
 import { measureInTurn, ratioOf, type Command, type Measured } from "./measure.ts";
 import { measureStore } from "./store-rows.ts";
 
-const { values } = parseArgs({ options: { runs: { type: "string", default: "15" }, json: { type: "boolean" } } });
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "15" },
+    rows: { type: "string", default: "starts,configs,disks,initrds,store" },
+    json: { type: "boolean" },
+  },
+});
 const RUNS = Number(values.runs);
+const isWanted = (group: string) => values.rows.split(",").includes(group);
 
 const root = path.dirname(import.meta.dirname);
 const OURS = path.join(root, "dist/pygrub");
@@ -31,6 +43,9 @@ interface Row {
   readonly bar: number | null;
   /** MB; `MEMORY_BAR_MB` when not given. */
   readonly memoryBar?: number;
+  /** Milliseconds between the two, where that is what counts, and its bar. */
+  readonly difference?: number;
+  readonly differenceBar?: number | null;
 }
 
 const MEMORY_BAR_MB = 130;
@@ -40,18 +55,37 @@ const work = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-bench-"));
 fs.chmodSync(work, 0o755);
 const onTmpfs = fs.mkdtempSync("/dev/shm/guestboot-bench-");
 try {
+  const dist = path.join(root, "dist");
+  const rows: Row[] = [];
+  if (isWanted("starts")) rows.push(...(await measureStarts()));
+  if (isWanted("configs")) rows.push(...measureBootConfigs(emptyFolder("configs"), dist, RUNS));
+  if (isWanted("disks")) rows.push(...measureDisks(emptyFolder("disks"), onTmpfs, dist, RUNS));
+  if (isWanted("initrds")) rows.push(...measureInitrds());
+  if (isWanted("store")) rows.push(...(await measureStore(emptyFolder("store"), dist, RUNS)));
+  if (values.json === true) process.stdout.write(`${JSON.stringify(asJson(rows), null, 2)}\n`);
+  else print(rows);
+} finally {
+  fs.rmSync(work, { recursive: true, force: true });
+  fs.rmSync(onTmpfs, { recursive: true, force: true });
+}
+
+function emptyFolder(name: string): string {
+  const folder = path.join(work, name);
+  fs.mkdirSync(folder);
+  return folder;
+}
+
+async function measureStarts(): Promise<Row[]> {
   const image = makeImage();
-  const onDisk = path.join(work, "boot");
-  fs.mkdirSync(onDisk);
-  const rows = [
+  const onDisk = emptyFolder("boot");
+  const cached = path.join(emptyFolder("code-cache"), "pygrub");
+  await buildExecutable({ kind: "code cache", output: cached });
+  const start = ["-q", "-n", image];
+  return [
     compare("extract 49 MB to a tmpfs", extraction(image, onTmpfs), 0.7),
     compare("extract 49 MB to a disk", extraction(image, onDisk), 0.7),
     compare("extract to a tmpfs, --runas", extraction(image, onTmpfs, "--runas=65534"), null),
-    compare(
-      "say what would boot (-n)",
-      [pygrub(OURS, ["-q", "-n", image]), pygrub(UPSTREAM, ["-q", "-n", image])],
-      0.75,
-    ),
+    compare("say what would boot (-n)", [pygrub(OURS, start), pygrub(UPSTREAM, start)], 0.75),
     compare(
       "floor: our bare start",
       [
@@ -60,24 +94,18 @@ try {
       ],
       null,
     ),
-  ];
-  const cached = path.join(work, "code-cache/pygrub");
-  fs.mkdirSync(path.dirname(cached));
-  await buildExecutable({ kind: "code cache", output: cached });
-  const start = ["-q", "-n", image];
-  rows.push(
     compare(
       "-n: start-up snapshot / code cache",
       [pygrub(OURS, start), { name: "code cache", argv: [cached, ...start] }],
       null,
     ),
-  );
-  rows.push(...(await measureStore(work, path.join(root, "dist"), RUNS)));
-  if (values.json === true) process.stdout.write(`${JSON.stringify(asJson(rows), null, 2)}\n`);
-  else print(rows);
-} finally {
-  fs.rmSync(work, { recursive: true, force: true });
-  fs.rmSync(onTmpfs, { recursive: true, force: true });
+  ];
+}
+
+function measureInitrds(): Row[] {
+  return initrdComparisons(emptyFolder("initrds"), GUESTBOOT, RUNS).map(({ what, commands, bar, memoryBar, runs }) => {
+    return { ...compare(what, commands, bar, Math.min(runs, RUNS)), memoryBar };
+  });
 }
 
 function makeImage(): string {
@@ -109,8 +137,8 @@ function pygrub(program: string, argv: string[]): Command {
   return { name: program === OURS ? "guestboot" : "upstream", argv: [program, ...argv] };
 }
 
-function compare(what: string, [ours, other]: readonly [Command, Command], bar: number | null): Row {
-  const [a, b] = measureInTurn([ours, other], RUNS);
+function compare(what: string, [ours, other]: readonly [Command, Command], bar: number | null, runs = RUNS): Row {
+  const [a, b] = measureInTurn([ours, other], runs);
   if (a === undefined || b === undefined) throw new Error("two commands give two measurements");
   return { what, ours: a, other: b, ratio: ratioOf(a, b), bar };
 }
@@ -126,18 +154,26 @@ function print(rows: readonly Row[]): void {
     "",
     `${"".padEnd(36)} ${"ours".padStart(8)} ${"other".padStart(8)} ${"ratio".padStart(7)} ${"bar".padStart(6)}  ${"peak MB".padStart(8)}`,
   ];
-  for (const { what, ours, other, ratio, bar, memoryBar } of rows) {
+  for (const { what, ours, other, ratio, bar, memoryBar, difference = 0, differenceBar = null } of rows) {
     const figures = [
       ours.median.toFixed(1).padStart(8),
       other.median.toFixed(1).padStart(8),
       ratio.toFixed(2).padStart(7),
     ];
-    const verdict = [missed(ratio, bar, "ratio"), missed(ours.peak, memoryBar ?? MEMORY_BAR_MB, "memory")].filter(
-      (word) => word !== "",
-    );
+    const verdict = [
+      missed(ratio, bar, "ratio"),
+      missed(ours.peak, memoryBar ?? MEMORY_BAR_MB, "memory"),
+      differenceBar === null ? "" : `${difference.toFixed(1)} ms more, bar ${differenceBar} ms`,
+      missed(difference, differenceBar, "time"),
+    ].filter((word) => word !== "");
     lines.push(
       `${what.padEnd(36)} ${figures.join(" ")} ${(bar?.toFixed(2) ?? "").padStart(6)}  ${ours.peak.toFixed(0).padStart(8)}  ${verdict.join(", ")}`.trimEnd(),
     );
+  }
+  if (isWanted("disks")) {
+    for (const { what, bytes, bar } of measureLookups(emptyFolder("lookups"))) {
+      lines.push(`${what}: ${bytes} bytes read, bar ${bar} ${missed(bytes, bar, "bytes")}`.trimEnd());
+    }
   }
   process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -43,12 +43,7 @@ export const ENTRY_FOLDERS: readonly string[] = [
 ];
 
 /** Folders of unified kernel images. */
-const UKI_FOLDERS: readonly string[] = [
-  "/EFI/Linux",
-  "/boot/EFI/Linux",
-  "/efi/EFI/Linux",
-  "/boot/efi/EFI/Linux",
-];
+const UKI_FOLDERS: readonly string[] = ["/EFI/Linux", "/boot/EFI/Linux", "/efi/EFI/Linux", "/boot/efi/EFI/Linux"];
 
 const MAX_FILES = 500;
 const MAX_RAMDISKS = 64;

@@ -93,9 +93,7 @@ describe("a server that goes away in the middle of a start", () => {
     const now = tree();
     const found = [await now.look("vmlinuz"), await now.look("initrd.gz")].filter((each) => each !== null);
     expect(found).toHaveLength(2);
-    expect(() => now.checkOneTime(found)).toThrow(
-      expect.objectContaining({ code: "REPOSITORY_UNREACHABLE" }) as Error,
-    );
+    expect(() => now.checkOneTime(found)).toThrow(expect.objectContaining({ code: "REPOSITORY_UNREACHABLE" }) as Error);
   });
 
   it("does no harm where all files are the cache's", async () => {
