@@ -50,7 +50,11 @@ export function ownCommand(): { readonly file: string; readonly args: readonly s
 export function catalogFiles(): { name: string; text: string }[] {
   const sea = process.getBuiltinModule("node:sea");
   if (sea.isSea()) {
-    const names = sea.getAssetKeys().filter((key) => key.startsWith("distros/"));
+    // In no order that can be relied on, and the order of families shows.
+    const names = sea
+      .getAssetKeys()
+      .filter((key) => key.startsWith("distros/"))
+      .sort();
     return names.map((name) => ({ name, text: sea.getAsset(name, "utf8") }));
   }
   const root = packageRoot();

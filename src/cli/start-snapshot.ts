@@ -51,7 +51,10 @@ function checkLoaded(): void {
 }
 
 const catalog = given("GUESTBOOT_WARM_UP_CATALOG");
-const files = fs.readdirSync(catalog).filter((name) => name.endsWith(".json") && name !== "schema.json");
+const files = fs
+  .readdirSync(catalog)
+  .filter((name) => name.endsWith(".json") && name !== "schema.json")
+  .sort();
 keepOwnFamilies(
   files.map((name) => ({ name: `distros/${name}`, text: fs.readFileSync(`${catalog}/${name}`, "utf8") })),
 );
