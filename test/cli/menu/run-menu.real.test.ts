@@ -36,7 +36,7 @@ describe("on a pseudo terminal", () => {
     const guest = makeGuest(THREE);
     using pty = startPty(driverCommand(guest.path));
     await pty.see("any key stops it");
-    expect(await pty.mode()).toEqual(RAW);
+    await expect.poll(() => pty.mode(), { timeout: 10_000 }).toEqual(RAW);
     pty.send("\x1b[B\r");
     expect(await pty.ended()).toEqual({ status: 0, mode: COOKED });
     expect(guest.result()).toMatchObject({ chosen: { title: "Wörter 漢字" } });
