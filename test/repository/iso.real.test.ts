@@ -7,6 +7,7 @@ import { GuestbootError } from "../../src/base/errors.ts";
 import { openIsoRepository } from "../../src/repository/iso.ts";
 import type { FetchResult } from "../../src/repository/repository.ts";
 import { noise } from "../base/seeded.ts";
+import { makeEmptyDrive } from "../disk/empty-drive.ts";
 import { call } from "../filesystem/call.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-iso-"));
@@ -165,8 +166,7 @@ describe("a CD device", () => {
   });
 
   it("without a medium says so", async () => {
-    const device = call("losetup", ["--find"], "mount").trim();
-    const error: unknown = await openIsoRepository(device).catch((reason: unknown) => reason);
+    const error: unknown = await openIsoRepository(makeEmptyDrive(folder)).catch((reason: unknown) => reason);
     expect(error).toEqual(failing("REPOSITORY_UNREACHABLE", "there is no medium in it"));
   });
 });
