@@ -1,0 +1,153 @@
+/**
+ * One target's loop: change an input that is known, run it, keep it when it went a new way, judge how it ended.
+ */
+import { GuestbootError } from "../../src/base/errors.ts";
+import { seeded } from "../base/seeded.ts";
+import type { Coverage } from "./coverage.ts";
+import { mutate, type Mutator } from "./mutate.ts";
+import { bytesOf, DEFAULT_LARGEST, type FuzzTarget } from "./target.ts";
+
+/** What no input may do. A parser that never ends is found from outside. */
+export type FindingKind = "foreign error" | "defect" | "slow" | "memory" | "unhandled rejection" | "endless";
+
+export interface Finding {
+  readonly kind: FindingKind;
+  /** The error with where it was thrown, or the figure. */
+  readonly what: string;
+  readonly input: Uint8Array;
+}
+
+export interface LoopOptions {
+  readonly seed: number;
+  /** Inputs to run, beside the seeds. */
+  readonly runs: number;
+  /** Milliseconds after which the loop ends. */
+  readonly time: number;
+  /** Findings after which it ends; each way to fail counts once. */
+  readonly findings: number;
+}
+
+export interface LoopResult {
+  readonly inputs: number;
+  /** Seeds that were parsed without an error. */
+  readonly accepted: number;
+  readonly seeds: number;
+  /** Inputs that were kept, since each went a way of its own. */
+  readonly corpus: number;
+  /** Places of the code that were reached. */
+  readonly reached: number;
+  readonly milliseconds: number;
+  readonly findings: readonly Finding[];
+}
+
+/** Limits of one input. */
+const LONGEST_MS = 1000;
+const MOST_KIB = 256 * 1024;
+
+/** Called with each input before it is run. */
+export type Announce = (input: Uint8Array) => void;
+
+export async function fuzz(
+  target: FuzzTarget,
+  seeds: readonly Uint8Array[],
+  coverage: Coverage,
+  options: LoopOptions,
+  announce: Announce = () => undefined,
+): Promise<LoopResult> {
+  const next = seeded(options.seed);
+  const below = (bound: number): number => (bound <= 1 ? 0 : next() % bound);
+  const mutator: Mutator = {
+    below,
+    dictionary: (target.dictionary ?? []).map((word) => (typeof word === "string" ? bytesOf(word) : word)),
+    largest: target.largest ?? DEFAULT_LARGEST,
+    isFixedSize: target.isFixedSize ?? false,
+  };
+  const findings = new Map<string, Finding>();
+  let isOver = false;
+  const found = (finding: Finding): void => {
+    // What was resident once is no measure any more, and more of what is slow takes too long.
+    if (finding.kind === "memory" || finding.kind === "slow") isOver = true;
+    const key = `${finding.kind} ${finding.what.split("\n").slice(0, 3).join(" ").replaceAll(/\d+/g, "N")}`;
+    if (!findings.has(key)) findings.set(key, finding);
+  };
+  let current: Uint8Array = new Uint8Array();
+  const rejected = (reason: unknown): void =>
+    found({ kind: "unhandled rejection", what: wordsOf(reason), input: current });
+  process.on("unhandledRejection", rejected);
+
+  const started = performance.now();
+  const corpus: Uint8Array[] = [];
+  let accepted = 0;
+  for (const seed of seeds) {
+    current = Uint8Array.from(seed);
+    announce(seed);
+    const judged = await judge(target, current);
+    if (judged === "accepted") accepted++;
+    else if (judged !== "refused") found({ ...judged, input: seed });
+    coverage.take();
+    corpus.push(seed);
+  }
+  let inputs = 0;
+  while (!isOver && inputs < options.runs && findings.size < options.findings) {
+    // Promises that nobody waits for are only told of when the event loop turns.
+    if (inputs % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (performance.now() - started > options.time) break;
+    inputs++;
+    // Half of the time a young input: it went a way that the old ones did not.
+    const young = Math.min(corpus.length, 16);
+    const parent = below(2) === 0 ? corpus[below(corpus.length)] : corpus[corpus.length - 1 - below(young)];
+    const input = mutate(parent ?? new Uint8Array(), corpus[below(corpus.length)] ?? new Uint8Array(), mutator);
+    target.repair?.(input);
+    current = input;
+    announce(input);
+    const judged = await judge(target, input);
+    if (typeof judged !== "string") found({ ...judged, input });
+    if (coverage.take()) corpus.push(input);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("unhandledRejection", rejected);
+  return {
+    inputs,
+    accepted,
+    seeds: seeds.length,
+    corpus: corpus.length,
+    reached: coverage.reached,
+    milliseconds: Math.round(performance.now() - started),
+    findings: [...findings.values()],
+  };
+}
+
+type Judged = "accepted" | "refused" | Omit<Finding, "input">;
+
+async function judge(target: FuzzTarget, input: Uint8Array): Promise<Judged> {
+  const before = process.resourceUsage().maxRSS;
+  const { judged, milliseconds } = await timed(target, input);
+  const grown = process.resourceUsage().maxRSS - before;
+  if (grown > MOST_KIB) return { kind: "memory", what: `${grown} KiB more of resident memory` };
+  if (milliseconds <= LONGEST_MS) return judged;
+  // The machine may have been busy with something else: the best of three counts.
+  const again = [milliseconds, (await timed(target, input)).milliseconds, (await timed(target, input)).milliseconds];
+  const best = Math.min(...again);
+  return best > LONGEST_MS ? { kind: "slow", what: `${Math.round(best)} ms` } : judged;
+}
+
+async function timed(target: FuzzTarget, input: Uint8Array): Promise<{ judged: Judged; milliseconds: number }> {
+  const started = performance.now();
+  let judged: Judged = "accepted";
+  try {
+    const result = target.run(input);
+    if (result instanceof Promise) await result;
+  } catch (error) {
+    judged = judgeError(error);
+  }
+  return { judged, milliseconds: performance.now() - started };
+}
+
+function judgeError(error: unknown): Judged {
+  if (!(error instanceof GuestbootError)) return { kind: "foreign error", what: wordsOf(error) };
+  return error.code === "INTERNAL" ? { kind: "defect", what: wordsOf(error.cause ?? error) } : "refused";
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

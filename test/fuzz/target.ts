@@ -1,0 +1,30 @@
+/**
+ * What is fuzzed: one parser of outside bytes, with inputs that it takes and what helps a fuzzer to get into it.
+ */
+
+export interface FuzzTarget {
+  /** As `--target` names it. */
+  readonly name: string;
+  /** Inputs that the parser takes, made by the formats' own tools where there are some. Called once, with all rights. */
+  readonly seeds: () => readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
+  /** Words of the format: keywords, magic numbers. */
+  readonly dictionary?: readonly (string | Uint8Array)[];
+  /** The largest input, in bytes. Default: `DEFAULT_LARGEST`. */
+  readonly largest?: number;
+  /** Inputs are images of fixed layout: bytes are changed, none are put in or taken out. */
+  readonly isFixedSize?: boolean;
+  /** Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. */
+  readonly repair?: (input: Uint8Array) => void;
+  /**
+   * Parses the input as the program would and reads what comes out of it. Ends, or throws a typed error; whatever else
+   * happens is a finding.
+   */
+  readonly run: (input: Uint8Array) => unknown;
+}
+
+export const DEFAULT_LARGEST = 16 * 1024;
+
+/** A text as the bytes of a seed. */
+export function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
