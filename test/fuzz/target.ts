@@ -15,6 +15,8 @@ export interface FuzzTarget {
   readonly isFixedSize?: boolean;
   /** Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. */
   readonly repair?: (input: Uint8Array) => void;
+  /** Errors that the parser is documented to throw beside guestboot's own. */
+  readonly isRefusal?: (error: unknown) => boolean;
   /**
    * Parses the input as the program would and reads what comes out of it. Ends, or throws a typed error; whatever else
    * happens is a finding.
