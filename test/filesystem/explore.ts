@@ -16,8 +16,11 @@ const MAX_NAMES = 200;
 const MAX_READ = 1024 * 1024;
 const BUFFER = new Uint8Array(MAX_READ);
 
-/** @throws whatever is no GuestbootError, and INTERNAL: those are what the tests look for */
-export function explore(source: ByteSource): Exploration {
+/**
+ * @param mostRead of each file, in bytes; at most 1 MiB
+ * @throws whatever is no GuestbootError, and INTERNAL: those are what the tests look for
+ */
+export function explore(source: ByteSource, mostRead = MAX_READ): Exploration {
   const started = performance.now();
   const errors: Record<string, number> = {};
   let files = 0;
@@ -37,7 +40,7 @@ export function explore(source: ByteSource): Exploration {
       if (name.includes("/") || names++ >= MAX_NAMES) continue;
       const below = `${path}/${name}`;
       if (node.kind === "directory" && depth < MAX_DEPTH) visit(filesystem, below, depth + 1);
-      else if (attempt(() => readSome(filesystem, below)) !== null) files++;
+      else if (attempt(() => readSome(filesystem, below, mostRead)) !== null) files++;
     }
   };
   const filesystem = attempt(() => openFilesystem(source));
@@ -45,7 +48,7 @@ export function explore(source: ByteSource): Exploration {
   return { files, errors, milliseconds: performance.now() - started };
 }
 
-function readSome(filesystem: GuestFilesystem, path: string): number {
+function readSome(filesystem: GuestFilesystem, path: string, mostRead: number): number {
   const content = filesystem.open(path);
-  return content.read(0, Math.min(content.size, MAX_READ), BUFFER).length;
+  return content.read(0, Math.min(content.size, mostRead), BUFFER).length;
 }

@@ -96,7 +96,12 @@ export async function fuzz(
     // Half of the time a young input: it went a way that the old ones did not.
     const young = Math.min(corpus.length, 16);
     const parent = below(2) === 0 ? corpus[below(corpus.length)] : corpus[corpus.length - 1 - below(young)];
-    const input = mutate(parent ?? new Uint8Array(), corpus[below(corpus.length)] ?? new Uint8Array(), mutator);
+    const input = changed(
+      target,
+      parent ?? new Uint8Array(),
+      corpus[below(corpus.length)] ?? new Uint8Array(),
+      mutator,
+    );
     target.repair?.(input);
     current = input;
     announce(input);
@@ -115,6 +120,16 @@ export async function fuzz(
     milliseconds: Math.round(performance.now() - started),
     findings: [...findings.values()],
   };
+}
+
+function changed(target: FuzzTarget, parent: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {
+  const head = target.fixedHead?.(parent) ?? 0;
+  const body = mutate(parent.subarray(head), other.subarray(target.fixedHead?.(other) ?? 0), mutator);
+  if (head === 0) return body;
+  const input = new Uint8Array(head + body.length);
+  input.set(parent.subarray(0, head));
+  input.set(body, head);
+  return input;
 }
 
 type Judged = "accepted" | "refused" | Omit<Finding, "input">;

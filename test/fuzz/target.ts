@@ -13,6 +13,8 @@ export interface FuzzTarget {
   readonly largest?: number;
   /** Inputs are images of fixed layout: bytes are changed, none are put in or taken out. */
   readonly isFixedSize?: boolean;
+  /** How many bytes at an input's start stay as they are: no part of what the parser sees. Default: none. */
+  readonly fixedHead?: (input: Uint8Array) => number;
   /** Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. */
   readonly repair?: (input: Uint8Array) => void;
   /** Errors that the parser is documented to throw beside guestboot's own. */

@@ -3,7 +3,19 @@
  */
 import type { FuzzTarget } from "./target.ts";
 import { bootConfigTargets } from "./targets/boot-configs.ts";
+import { bootFileTargets } from "./targets/boot-files.ts";
+import { compressedTargets } from "./targets/compressed.ts";
+import { diskTargets } from "./targets/disks.ts";
+import { filesystemTargets } from "./targets/filesystems.ts";
 import { repositoryTargets } from "./targets/repositories.ts";
 import { toolstackTargets } from "./targets/toolstacks.ts";
 
-export const TARGETS: readonly FuzzTarget[] = [...bootConfigTargets, ...repositoryTargets, ...toolstackTargets];
+export const TARGETS: readonly FuzzTarget[] = [
+  ...bootConfigTargets,
+  ...repositoryTargets,
+  ...toolstackTargets,
+  ...diskTargets,
+  ...filesystemTargets,
+  ...compressedTargets,
+  ...bootFileTargets,
+];
