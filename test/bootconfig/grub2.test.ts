@@ -140,7 +140,7 @@ describe("submenus", () => {
     ["id-e", "e"],
     ["More", "b"],
     ["nothing", "a"],
-    ["More>nothing", "a"],
+    ["More>nothing", "b"],
     ["7", "a"],
     ["", "a"],
   ] as const)("default=%j boots %s", ([wanted, title]) => {

@@ -19,7 +19,13 @@ export type MenuNode =
       /** What running its body had to say: of interest where it is the one that boots. */
       readonly notes: readonly string[];
     }
-  | { readonly kind: "menu"; readonly step: MenuStep; readonly nodes: readonly MenuNode[] };
+  | {
+      readonly kind: "menu";
+      readonly step: MenuStep;
+      readonly nodes: readonly MenuNode[];
+      /** Its own `default`, which its body has set; null where it has not. */
+      readonly default: string | null;
+    };
 
 /** Submenus inside submenus. */
 const MAX_DEPTH = 10;
@@ -54,6 +60,8 @@ function readItem(
   const here = [...around, step];
   const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
   environment.set("chosen", here.map(nameInPath).join(">"));
+  // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
+  environment.unset("default");
   const below: Menu = { items: [], environment };
   const notes = new Notes();
   const files = run.files.copy();
@@ -65,7 +73,8 @@ function readItem(
     if (here.length > MAX_DEPTH) {
       throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
     }
-    return { kind: "menu", step, nodes: readMenu({ ...run, files }, opened, machine.functions, here) };
+    const nodes = readMenu({ ...run, files }, opened, machine.functions, here);
+    return { kind: "menu", step, nodes, default: opened.environment.get("default") ?? null };
   }
   const loaded = bootedBy(machine.loaded);
   if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
