@@ -1,6 +1,7 @@
 /**
  * `guestboot layouts` on real web servers: good trees, and a bad repository of every kind.
  */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -188,6 +189,24 @@ describe("a bad repository", () => {
 
   it("that redirects in a circle", async () => {
     await expectBad([`${nginx.url}loop/`, ...BOOKWORM], /redirect/);
+  });
+
+  it("whose certificate is for another host, in each command's words", async () => {
+    const tls = { certificate: at("cert.pem"), key: at("key.pem") };
+    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    const name = ["-subj", "/CN=other", "-addext", "subjectAltName=DNS:other.example"];
+    const files = ["-keyout", tls.key, "-out", tls.certificate];
+    execFileSync("openssl", ["req", "-x509", ...key, ...name, ...files], { stdio: "ignore" });
+    await using https = await startNginx({ root: at("www"), tls });
+    const trusting = [https.url, ...BOOKWORM, "--ca-file", tls.certificate];
+    const words = /the certificate is for another host than 127\.0\.0\.1/;
+    const bad = await expectBad(trusting, words);
+    expect(bad.tried).toEqual(["dists/bookworm/Release: failed"]);
+    const resolved = await start(programPath("guestboot"), ["resolve", ...trusting]);
+    expect(resolved).toMatchObject({ status: 1, stdout: "" });
+    expect(resolved.stderr).toMatch(words);
+    expect(resolved.stderr).toContain(`${https.url}dists/bookworm/Release`);
+    expect(https.requests()).toEqual([]);
   });
 
   it("whose index leads out of the tree, or to another host", async () => {
