@@ -1,6 +1,7 @@
 /**
  * The words of `--help`, a text a command.
  */
+import { withoutPasswords } from "../base/errors.ts";
 
 const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly text: string }>> = {
   boot: {
@@ -239,6 +240,6 @@ export function runHelp(topic: string | null): number {
 }
 
 export function unknownCommand(word: string): number {
-  process.stderr.write(`guestboot: there is no command "${word}"\n\n${OVERVIEW}`);
+  process.stderr.write(`guestboot: there is no command "${withoutPasswords(word)}"\n\n${OVERVIEW}`);
   return 2;
 }
