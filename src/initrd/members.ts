@@ -23,8 +23,6 @@ export interface InitrdLimits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a kernel's memory can be thought to take. */
-export const DEFAULT_MAXIMUM_BYTES = 1024 ** 3;
 /** Far more files than any initrd has; it bounds what is kept for each. */
 const MOST_RECORDS = 2_000_000;
 const MOST_MEMBERS = 1000;
