@@ -1,13 +1,16 @@
 /**
  * The rows of the benchmark about the cache: a cold fetch of 1 GiB beside curl and beside sha256 alone, and starts of an
- * installation whose files are in the cache beside our bare start.
+ * installation whose files are in the cache beside our bare start. The mirror is signed as a real one: the fetch asks for
+ * a signature and holds its key, the starts find the signed index of somebody whose key this host does not hold.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { MIRROR_PATHS, makeDebianMirror } from "../fixtures/debian-installer.ts";
 import { startNginx, type Nginx } from "../fixtures/nginx.ts";
+import { Gpg } from "../test/trust/gpg.ts";
 import { installRecord, VM, writeRecord } from "../test/acceptance/vm-records.ts";
+import { signMirror } from "./signed-mirror.ts";
 import { measureInTurn, medianOf, ratioOf, type Command, type Measured } from "./measure.ts";
 
 interface StoreRow {
@@ -32,6 +35,10 @@ console.log(hash.digest("hex"));`;
 export async function measureStore(work: string, dist: string, runs: number): Promise<StoreRow[]> {
   const mirror = path.join(work, "mirror");
   makeDebianMirror(mirror);
+  using gpg = new Gpg();
+  const key = gpg.makeKey("archive");
+  const keyring = gpg.exportTo(path.join(work, "archive.gpg"), [key]);
+  signMirror(mirror, gpg, key);
   await using nginx = await startNginx({ root: mirror });
   const warm = warmStarts(work, dist, nginx, runs);
   const big = path.join(work, "mirror-of-1-GiB");
@@ -40,11 +47,12 @@ export async function measureStore(work: string, dist: string, runs: number): Pr
   execFileSync("head", ["-c", `${1024 ** 3}`, "/dev/urandom"], {
     stdio: ["ignore", fs.openSync(path.join(big, MIRROR_PATHS.initrd), "w"), "inherit"],
   });
+  signMirror(big, gpg, key);
   await using nginxOfBig = await startNginx({ root: big });
-  return [...warm, coldFetch(work, dist, nginxOfBig, big, Math.min(runs, MOST_COLD_RUNS))];
+  return [...warm, coldFetch(work, dist, nginxOfBig, big, keyring, Math.min(runs, MOST_COLD_RUNS))];
 }
 
-function coldFetch(work: string, dist: string, nginx: Nginx, root: string, runs: number): StoreRow {
+function coldFetch(work: string, dist: string, nginx: Nginx, root: string, keyring: string, runs: number): StoreRow {
   const [cache, output, curled] = ["cold-cache", "fetched", "curled"].map((name) => path.join(work, name));
   if (cache === undefined || output === undefined || curled === undefined) throw new Error("three names");
   fs.mkdirSync(output);
@@ -54,6 +62,7 @@ function coldFetch(work: string, dist: string, nginx: Nginx, root: string, runs:
     argv: [
       ...["/usr/bin/env", `GUESTBOOT_CACHE_DIR=${cache}`, path.join(dist, "guestboot"), "fetch", url],
       ...["--distro", "debian", "--release", "bookworm", "--arch", "amd64", "--quiet", "--output", output],
+      ...["--trust", "require-signed", "--keyring", keyring],
     ] as [string, ...string[]],
     tidy() {
       for (const folder of [cache, output]) fs.rmSync(folder, { recursive: true, force: true });

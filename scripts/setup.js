@@ -77,6 +77,7 @@ const DEBIAN_PACKAGES = [
   { name: "gpgv", file: "/usr/bin/gpgv", for: ["test"] },
   { name: "debian-archive-keyring", file: "/usr/share/keyrings/debian-archive-keyring.gpg", for: ["test"] },
   { name: "grub2-common", file: "/usr/sbin/update-grub", for: ["test"] },
+  { name: "u-boot-menu", file: "/usr/sbin/u-boot-update", for: ["test"] },
   { name: "grub-emu", file: "/usr/bin/grub-emu", for: ["test"] },
   { name: "systemd", file: "/usr/bin/kernel-install", for: ["test"] },
   { name: "systemd-boot", file: "/usr/bin/bootctl", for: ["test"] },

@@ -56,13 +56,14 @@ export function runNode(args: readonly string[], node = path.join(ROOT, "node_mo
   return run("/usr/bin/env", ["-u", "NODE_OPTIONS", node, ...args]);
 }
 
-/** Runs a program beside this process. */
+/** Runs a program beside this process. @param timeout milliseconds */
 export async function start(
   program: string,
   args: readonly string[],
   set: Readonly<Record<string, string>> = {},
+  timeout = TIMEOUT_MS,
 ): Promise<Ended> {
-  const child = spawn(program, args, { env: environment(set), stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
+  const child = spawn(program, args, { env: environment(set), stdio: ["ignore", "pipe", "pipe"], timeout });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));

@@ -12,16 +12,24 @@ export async function* collectingGarbage(
   chunks: AsyncIterable<Uint8Array>,
   everyBytes: number,
 ): AsyncGenerator<Uint8Array, void> {
+  const collect = collectorEvery(everyBytes);
+  for await (const chunk of chunks) {
+    yield chunk;
+    collect(chunk.length);
+  }
+}
+
+/** @returns to be told of bytes that have passed; it collects each time they are `everyBytes` */
+export function collectorEvery(everyBytes: number): (bytes: number) => void {
   let collect: (() => void) | null = null;
   let passed = 0;
-  for await (const chunk of chunks) {
-    passed += chunk.length;
-    yield chunk;
-    if (passed < everyBytes) continue;
+  return (bytes) => {
+    passed += bytes;
+    if (passed < everyBytes) return;
     passed = 0;
     collect ??= garbageCollector();
     collect();
-  }
+  };
 }
 
 /** Does nothing where the runtime does not let itself be asked. */

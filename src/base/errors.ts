@@ -88,11 +88,20 @@ export class GuestbootError extends Error {
   readonly args: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const words = withoutPasswords(message);
+    super(words, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.hint = details.hint;
-    this.args = details.args ?? [message];
+    this.hint = details.hint === undefined ? undefined : withoutPasswords(details.hint);
+    this.args = details.args?.map(withoutPasswords) ?? [words];
   }
+}
+
+/**
+ * The text with `…` for the user and password of every URL in it. Who knows that something is an address shows it
+ * without them; this is for addresses that were given where something else belongs, and are quoted in the error.
+ */
+export function withoutPasswords(text: string): string {
+  return text.includes("@") ? text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/]*@/gi, "$1…@") : text;
 }
 
 /** Is this an error of the operating system, and (when given) this one? `isSystemError(error, "ENOENT")`. */

@@ -33,6 +33,8 @@ export interface Settings {
   readonly maxFileSize: number;
   /** The bound on resident memory, in bytes. */
   readonly maxRamUsage: number;
+  /** What a member of an initrd may expand to, in bytes. */
+  readonly maxInitrdSize: number;
   /** What reading a guest's disk may cost. */
   readonly limits: ReadLimits;
   /** What the file holds and nobody reads, a sentence each. */
@@ -66,6 +68,7 @@ const KEYS = {
   output: { section: "eliloader", key: "output", variable: null },
   guestInstaller: { section: "eliloader", key: "guest-installer", variable: "GUESTBOOT_GUEST_INSTALLER_DIR" },
   fileSize: { section: "limits", key: "max-file-size-mb", variable: "PYGRUB_MAX_FILE_SIZE_MB" },
+  initrdSize: { section: "limits", key: "max-initrd-mb", variable: "GUESTBOOT_MAX_INITRD_MB" },
   ramUsage: { section: "limits", key: "max-ram-usage-mb", variable: "PYGRUB_MAX_RAM_USAGE_MB" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
@@ -113,6 +116,7 @@ export async function readSettings(
     toolstack: readToolstackSettings((key) => find(TOOLSTACK_KEYS[key])),
     trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
+    maxInitrdSize: readMebibytes(find(KEYS.initrdSize), 1024),
     maxRamUsage: readMebibytes(find(KEYS.ramUsage), 256),
     limits: readLimitSettings((key) => find(LIMIT_KEYS[key])),
     warnings: file?.warnings ?? [],

@@ -125,6 +125,7 @@ export function typeOneEntry(
     title,
     id: counted.name,
     isLocked: file.users !== null && file.users !== "",
+    users: file.users === null ? [] : file.users.split(/[ ,;|&]+/).filter((user) => user !== ""),
     hotkey: file.hotkey,
   };
   const sortable = sortableOf(fileName, counted, file);

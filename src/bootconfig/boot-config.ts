@@ -44,6 +44,10 @@ export interface BootEntry {
   readonly arguments: string;
   /** The menu boots it only after a password was given. Default: false. */
   readonly isLocked?: boolean | undefined;
+  /** Those that boot this entry alone, beside the menu's; they open nothing else. Default: none. */
+  readonly passwords?: readonly MenuPassword[] | undefined;
+  /** Whose passwords boot it, besides those who may do anything: a BLS entry's `grub_users`, before GRUB has them. */
+  readonly users?: readonly string[] | undefined;
   /** The key that boots it in the menu: "a". */
   readonly hotkey?: string | null | undefined;
 }
@@ -75,6 +79,8 @@ export interface BootConfig {
   readonly menuTitle?: string | null | undefined;
   /** Not empty: editing needs one of them. */
   readonly passwords?: readonly MenuPassword[] | undefined;
+  /** Editing, and booting what is locked, needs a password even where there is none. Default: where there is one. */
+  readonly isGuarded?: boolean | undefined;
   /** Which files were read and what decided about the default, a sentence each; for those who ask. */
   readonly explanation?: readonly string[] | undefined;
   /** What an admin should know about how the config was read. */

@@ -8,7 +8,7 @@
  * `kernel$` and `module$`.
  */
 import { GuestbootError } from "../base/errors.ts";
-import type { BootEntry, FileReference } from "./boot-config.ts";
+import type { BootEntry, FileReference, MenuPassword } from "./boot-config.ts";
 import type { GuestVolume, Surroundings } from "./guest-volume.ts";
 import { parseDevice, splitDevice, type NamedDevice } from "./grub-device.ts";
 import { splitWord, type Command } from "./grub-legacy-line.ts";
@@ -43,6 +43,7 @@ export function readTitle(title: Title, surroundings: Surroundings | null = null
   const notes: string[] = [];
   let root: Root | null = null;
   let isLocked = false;
+  let password: MenuPassword | null = null;
   let configFile: LoadedFile | null = null;
   let kernel: LoadedFile | null = null;
   let ramdisk: LoadedFile | null = null;
@@ -85,6 +86,7 @@ export function readTitle(title: Title, surroundings: Surroundings | null = null
       case "lock":
       case "password":
         isLocked = true;
+        if (word === "password") password = readPassword(value);
         notes.push(`line ${line}: ${quote(title.text)} is protected by a password, which is not asked for`);
         break;
     }
@@ -115,6 +117,7 @@ export function readTitle(title: Title, surroundings: Surroundings | null = null
     ramdisks: ramdisk === null ? [] : [ramdisk.file],
     arguments: kernel.arguments,
     ...(isLocked ? { isLocked } : {}),
+    ...(password === null ? {} : { passwords: [password] }),
   };
   return { entry, reason: "", notes, configFile: null };
 }
@@ -147,6 +150,16 @@ function volumeThat(is: (volume: GuestVolume) => boolean, { own, volumes }: Surr
     }
   }
   return "missing";
+}
+
+/** `[--md5|--encrypted] PASSWORD`, of a menu or a title; null where it names none. */
+export function readPassword(text: string): MenuPassword | null {
+  const first = splitWord(text);
+  const value = first.word.startsWith("--") ? splitWord(first.rest).word : first.word;
+  if (value === "") return null;
+  if (!first.word.startsWith("--")) return { user: null, form: "plain", value };
+  const form = value.startsWith("$5$") ? "sha256-crypt" : value.startsWith("$6$") ? "sha512-crypt" : "md5-crypt";
+  return { user: null, form, value };
 }
 
 /** `--type=linux` and `--no-mem-option` come before the file. */

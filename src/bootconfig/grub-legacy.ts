@@ -11,7 +11,7 @@ import { GuestbootError } from "../base/errors.ts";
 import type { BootConfig, BootEntry, FileReference, MenuPassword } from "./boot-config.ts";
 import type { Surroundings } from "./guest-volume.ts";
 import { readCommands, readNumber, splitWord, type Command } from "./grub-legacy-line.ts";
-import { readTitle, type Title } from "./grub-legacy-title.ts";
+import { readPassword, readTitle, type Title } from "./grub-legacy-title.ts";
 import { quote } from "../base/printable.ts";
 
 export interface GrubLegacyOptions {
@@ -77,6 +77,8 @@ export function parseGrubLegacy(text: string, options: GrubLegacyOptions = {}): 
     default: chosen,
     fallback: fallbacksOf(menu, numbers).filter((index) => index !== chosen),
     timeout: readNumber(valueOf(menu, "timeout") ?? ""),
+    // GRUB shows what boots and waits, for Esc alone.
+    ...(menu.some(({ word }) => word === "hiddenmenu") ? { timeoutStyle: "hidden" as const } : {}),
     passwords: readPasswords(menu),
     notes: cut(notes, MAX_NOTES, "notes"),
   };
@@ -154,12 +156,8 @@ function below(submenu: string, entry: BootEntry): BootEntry {
 
 /** `password [--md5|--encrypted] PASSWORD [CONFIG]` above the titles; the last one counts. */
 function readPasswords(menu: readonly Command[]): MenuPassword[] {
-  const first = splitWord(valueOf(menu, "password") ?? "");
-  const value = first.word.startsWith("--") ? splitWord(first.rest).word : first.word;
-  if (value === "") return [];
-  if (!first.word.startsWith("--")) return [{ user: null, form: "plain", value }];
-  const form = value.startsWith("$5$") ? "sha256-crypt" : value.startsWith("$6$") ? "sha512-crypt" : "md5-crypt";
-  return [{ user: null, form, value }];
+  const password = readPassword(valueOf(menu, "password") ?? "");
+  return password === null ? [] : [password];
 }
 
 function readFallbacks(value: string): number[] {

@@ -24,3 +24,9 @@ function numberOf(part: string): number | null {
   if (/^0[0-7]{1,9}$/.test(text)) return parseInt(text, 8);
   return /^(?:[0-9]{1,9}|0[xX][0-9a-fA-F]{1,7})$/.test(text) ? Number(text) : null;
 }
+
+/** The number that a part begins with, as C reads it; null where it begins with none. */
+export function leadingNumber(part: string): number | null {
+  const [digits = ""] = /^\s*(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)/.exec(part) ?? [];
+  return digits === "" ? null : numberOf(digits);
+}

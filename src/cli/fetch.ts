@@ -64,7 +64,13 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
       lookOnHost: () => Promise.reject(notInRepository(target.request)),
     });
     const options = { ...repositoryOptions(values, settings), progress };
-    const handed = await patched(resolved.found, wanted, { store, progress, options, signal });
+    const handed = await patched(resolved.found, wanted, {
+      store,
+      progress,
+      options,
+      maxInitrdSize: settings.maxInitrdSize,
+      signal,
+    });
     const { candidate, kernel, ramdisks } = handed;
     const files = [
       { stored: kernel, target: targetOf(folder, candidate.kernel) },

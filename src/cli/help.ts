@@ -1,6 +1,7 @@
 /**
  * The words of `--help`, a text a command.
  */
+import { withoutPasswords } from "../base/errors.ts";
 
 const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly text: string }>> = {
   boot: {
@@ -111,10 +112,10 @@ written into its filesystem.
   --distro F --release R  which installer it is, where that matters
   --fixups FOLDER       what the maps (*.map) in that folder have for this initrd
   --output FILE         where the result goes
-  --repack              unpack and pack anew: folders merge with symbolic links, replaced files are gone
+  --repack              unpack and pack anew: what the overlay replaces is gone, and a file's other names keep their content
   --compression C       gzip, zstd (with --repack) or none
   --kernel FILE         the kernel that is to take it: old ones need a repack
-  --max-size-mb N       what a member may grow to (default 1024)
+  --max-size-mb N       what a member may grow to (1024, or what the host sets)
   --decompress-kernel   write the ELF image of a kernel whose payload this host's Xen cannot unpack
   --json                machine-readable
   --quiet               no progress`,
@@ -128,7 +129,7 @@ the compression of its payload, and whether it starts as a PV or PVH guest. Of a
 
   --list           the files inside
   --extract PATH   print one file; symbolic links are followed
-  --max-size-mb N  what a member may grow to (default 1024)
+  --max-size-mb N  what a member may grow to (1024, or what the host sets)
   --json           machine-readable`,
   },
   layouts: {
@@ -239,6 +240,6 @@ export function runHelp(topic: string | null): number {
 }
 
 export function unknownCommand(word: string): number {
-  process.stderr.write(`guestboot: there is no command "${word}"\n\n${OVERVIEW}`);
+  process.stderr.write(`guestboot: there is no command "${withoutPasswords(word)}"\n\n${OVERVIEW}`);
   return 2;
 }

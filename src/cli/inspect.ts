@@ -2,12 +2,13 @@
  * `guestboot inspect`: what a file is and holds.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { setReadLimits } from "../base/limits.ts";
 import { printable } from "../base/printable.ts";
+import { readSettings } from "../base/settings.ts";
 import { encodeText } from "../base/text.ts";
 import type { Member } from "../initrd/members.ts";
 import { kernelLines } from "../kernel/describe.ts";
 import { extractFrom, inspectFile, type Inspected, type InspectedFile } from "../pipeline/inspect.ts";
-import { applyReadLimits } from "./apply-limits.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
 import { diskLines } from "./disk-words.ts";
@@ -33,9 +34,10 @@ export async function runInspect(argv: readonly string[]): Promise<number> {
       return;
     }
     const file = onlyOperand(positionals, "FILE");
-    await applyReadLimits();
+    const settings = await readSettings(process.env);
+    setReadLimits(settings.limits);
     using cancelled = cancellation("nothing was changed");
-    const limits = { maximumBytes: limitOf(values["max-size-mb"]), signal: cancelled.signal };
+    const limits = { maximumBytes: limitOf(values["max-size-mb"], settings.maxInitrdSize), signal: cancelled.signal };
     if (values.extract !== undefined) {
       if (json || values.list === true) {
         throw new GuestbootError("USAGE", "--extract prints the file's bytes and goes with neither --json nor --list");

@@ -66,6 +66,6 @@ export async function installVm(install: InstallVm): Promise<void> {
 }
 
 /** What the host's settings say of installations. */
-function hostOf({ repositories, trust, guestInstallerFolder, cache }: Settings) {
-  return { repositories, trust, guestInstallerFolder, cacheSize: cache.maxSize };
+function hostOf({ repositories, trust, guestInstallerFolder, cache, maxInitrdSize }: Settings) {
+  return { repositories, trust, guestInstallerFolder, maxInitrdSize, cacheSize: cache.maxSize };
 }

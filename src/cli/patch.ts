@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import type { ParseArgsOptionsConfig } from "node:util";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
+import { readSettings } from "../base/settings.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import type { InitrdLimits } from "../initrd/members.ts";
 import { mergeOverlays } from "../initrd/merge-overlays.ts";
@@ -62,7 +63,10 @@ export async function runPatch(argv: readonly string[]): Promise<number> {
     if (output === undefined) throw new GuestbootError("USAGE", "--output is missing: which file is to be written?");
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     using cancelled = cancellation("nothing was written");
-    const limits = { maximumBytes: limitOf(values["max-size-mb"]), signal: cancelled.signal };
+    const limits = {
+      maximumBytes: limitOf(values["max-size-mb"], (await readSettings(process.env)).maxInitrdSize),
+      signal: cancelled.signal,
+    };
     if (values["decompress-kernel"] === true) {
       await unpackKernel(input, output, values, json, limits);
       return;
@@ -95,7 +99,7 @@ async function patch(
     compression: compressionOf(values.compression),
     kernelVersion: values.kernel === undefined ? null : await kernelVersionOf(values.kernel),
   };
-  const plan = await planPatch(initrd.source, wishes, limits);
+  const plan = await planPatch(initrd.source, overlay, wishes, limits);
   if (plan.reason !== null) progress.say(`repacking: ${REASONS[plan.reason]}`);
   // An answer file may hold passwords.
   const mode = answers.overlays.length > 0 ? 0o600 : 0o644;

@@ -200,7 +200,13 @@ async function withPatches(
     settings: settings.repositories,
     progress,
   };
-  return await patchInstaller(found, wanted, { store, progress, options, signal });
+  return await patchInstaller(found, wanted, {
+    store,
+    progress,
+    options,
+    maxInitrdSize: settings.maxInitrdSize,
+    signal,
+  });
 }
 
 /** The words that make the same image again, wherever they are said. */

@@ -18,7 +18,14 @@ import { findFamily, type Catalog, type Family, type Flavour } from "./catalog.t
 import { installerArguments, type InstallerArguments, type InstallerWishes } from "./installer-arguments.ts";
 import { recognise, releaseOfFacts, type Recognised } from "./recognise.ts";
 import { namedRelease, releaseUnder } from "./release-name.ts";
-import { readTreeFacts, rememberingReader, type ReadText, type TreeFacts } from "./tree-index.ts";
+import {
+  readTreeFacts,
+  rememberingReader,
+  type ReadText,
+  type RememberedReader,
+  type TreeFacts,
+} from "./tree-index.ts";
+import { nothingThere, triedWords, type Tried } from "./what-was-tried.ts";
 
 /** What is to be installed; null for what the tree shall tell. */
 export interface TreeRequest {
@@ -83,13 +90,13 @@ export async function resolveTree<File>(
 ): Promise<TreeResolution<File>> {
   const request = underItsFamily(catalog, given);
   const index = rememberingReader(tree.readText);
-  const known = await identify(catalog, request, tree, index.readText, index.missing);
+  const known = await identify(catalog, request, tree, index);
   const { family, facts } = known;
   const arch = request.arch ?? archOf(family, known.arches, request.defaultArch);
   const wanted = scopeOf(family, { release: request.release ?? known.release, arch });
   const scope = { ...wanted, indexed: facts !== null };
   const candidates = candidatesIn(family, scope, request, facts);
-  const found = await firstThere(candidates, tree, index.missing, (candidate) =>
+  const found = await firstThere(candidates, tree, { ...index, facts }, (candidate) =>
     argumentsOf(candidate, request.installer),
   );
   return {
@@ -121,9 +128,9 @@ async function identify<File>(
   catalog: Catalog,
   request: TreeRequest,
   tree: TreeReader<File>,
-  readText: ReadText,
-  missing: string[],
+  index: RememberedReader,
 ): Promise<Recognised> {
+  const { readText, missing } = index;
   if (request.family === null) {
     const has = async (path: string) => {
       const there = (await tree.look(path, "repository")) !== null;
@@ -136,7 +143,7 @@ async function identify<File>(
     if (only !== null) return { family: only, release: null, arches: [], facts: null };
     throw new GuestbootError(
       "INVALID_SOURCE",
-      `${tree.address} does not tell which distribution it is (not there: ${listed(missing, tree)})`,
+      `${tree.address} does not tell which distribution it is (${triedWords(tree, { ...index, facts: null })})`,
       { hint: "check the address, or name the distribution with --distro and --release", args: [tree.address] },
     );
   }
@@ -303,7 +310,7 @@ interface FirstThere<File, Prepared> {
 async function firstThere<File, Prepared>(
   candidates: readonly Candidate[],
   tree: TreeReader<File>,
-  missing: string[],
+  tried: Tried,
   prepare: (candidate: Candidate) => Prepared,
 ): Promise<FirstThere<File, Prepared>> {
   for (const candidate of candidates) {
@@ -311,41 +318,14 @@ async function firstThere<File, Prepared>(
     const paths = [candidate.kernel, ...candidate.ramdisks];
     const [kernel, ...ramdisks] = await allOrFirstFailure(paths.map((path) => tree.look(path, candidate.source)));
     const absent = paths.filter((_path, index) => [kernel, ...ramdisks][index] === null);
-    missing.push(...absent);
+    tried.missing.push(...absent);
     if (kernel !== null && kernel !== undefined && absent.length === 0) {
       const there = ramdisks.filter((file): file is Awaited<File> => file !== null);
       // Once more: which of several mirrors the installer is told of shows only when one has answered.
       return { resolution: { candidate, kernel, ramdisks: there }, prepared: prepare(candidate) };
     }
   }
-  throw nothingThere(candidates, tree.address, listed(missing, tree));
-}
-
-/** Each path once, with what the server sent in its place. */
-function listed(missing: readonly string[], { remark }: Pick<TreeReader<unknown>, "remark">): string {
-  return [...new Set(missing)]
-    .map((path) => {
-      const words = remark?.(path) ?? null;
-      return words === null ? path : `${path} (${words})`;
-    })
-    .join(", ");
-}
-
-function nothingThere(candidates: readonly Candidate[], address: string, missing: string): GuestbootError {
-  const [first] = candidates;
-  const what = first === undefined ? "anything" : `${first.family} ${first.release} for ${first.arch}`;
-  const tried = `layouts tried: ${[...new Set(candidates.map((each) => each.layout))].join(", ")}; not there: ${missing}`;
-  if (first?.source === "guest-installer") {
-    return new GuestbootError(
-      "SUPPORT_PACKAGE_MISSING",
-      `the installer of ${what} is not in this host's folder of guest installers (${tried})`,
-      { hint: "install the Linux guest support package of this host's version", args: [first.family] },
-    );
-  }
-  return new GuestbootError("INVALID_SOURCE", `${address} has no installer of ${what} (${tried})`, {
-    hint: "check the repository's address, the release and the architecture (of a VM: other-config:install-repository, debian-release, install-arch)",
-    args: [address],
-  });
+  throw nothingThere(candidates, tree, tried);
 }
 
 /** All results; when one fails, the failure comes only after the others have ended, so that nothing runs on behind. */

@@ -37,6 +37,8 @@ export interface RememberedReader {
   readonly readText: ReadText;
   /** Paths that were not there. */
   readonly missing: string[];
+  /** Index files that end in the middle of a line. */
+  readonly cutOff: string[];
   readonly warnings: string[];
 }
 
@@ -46,6 +48,7 @@ const LARGEST_INDEX = 4 * 1024 * 1024;
 export function rememberingReader(readText: ReadText): RememberedReader {
   const answers = new Map<string, Promise<string | null>>();
   const missing: string[] = [];
+  const cutOff: string[] = [];
   const warnings: string[] = [];
   const ask = async (path: string): Promise<string | null> => {
     const text = await readText(path);
@@ -56,7 +59,11 @@ export function rememberingReader(readText: ReadText): RememberedReader {
     if (text.length > LARGEST_INDEX) {
       throw new GuestbootError("BUDGET_EXCEEDED", `${path} is larger than ${LARGEST_INDEX} bytes: no index is`);
     }
-    if (!/^\ufeff?\s*<(?:!|\?|[a-z])/i.test(text)) return text;
+    if (!/^\ufeff?\s*<(?:!|\?|[a-z])/i.test(text)) {
+      // The line of a medium's `.disk/info` often has no end.
+      if (/[^\n]$/.test(text) && !path.endsWith(".disk/info")) cutOff.push(path);
+      return text;
+    }
     missing.push(path);
     warnings.push(`${path} is a web page and no index`);
     return null;
@@ -68,6 +75,7 @@ export function rememberingReader(readText: ReadText): RememberedReader {
       return answer;
     },
     missing,
+    cutOff,
     warnings,
   };
 }

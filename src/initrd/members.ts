@@ -7,6 +7,7 @@
  */
 import { Budget } from "../base/budget.ts";
 import type { ByteSource } from "../base/byte-source.ts";
+import { collectorEvery } from "../base/collect-garbage.ts";
 import {
   COMPRESSION_HEAD_SIZE,
   expandMember,
@@ -23,12 +24,12 @@ export interface InitrdLimits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a kernel's memory can be thought to take. */
-export const DEFAULT_MAXIMUM_BYTES = 1024 ** 3;
 /** Far more files than any initrd has; it bounds what is kept for each. */
 const MOST_RECORDS = 2_000_000;
 const MOST_MEMBERS = 1000;
 const PIECE = 256 * 1024;
+/** Bytes. */
+const COLLECT_EVERY = 2 * 1024 * 1024;
 
 export interface MemberStart {
   /** Counted from 0. */
@@ -202,6 +203,7 @@ function expandedChunks(
   limits: InitrdLimits,
 ): MemberChunks {
   const chunks = expandMember(source, offset, compression, limits);
+  const collect = collectorEvery(COLLECT_EVERY);
   let length: number | null = null;
   return {
     get length() {
@@ -210,7 +212,10 @@ function expandedChunks(
     async next() {
       if (length !== null) return null;
       const step = await chunks.next();
-      if (step.done !== true) return step.value;
+      if (step.done !== true) {
+        collect(step.value.length);
+        return step.value;
+      }
       length = step.value;
       return null;
     },

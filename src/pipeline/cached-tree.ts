@@ -4,6 +4,7 @@
  */
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
+import type { ReadText } from "../distro/tree-index.ts";
 import { isOutage } from "../repository/outage.ts";
 import type { Repository } from "../repository/repository.ts";
 import { digestOf } from "../store/digest.ts";
@@ -20,8 +21,12 @@ export interface TreeOptions {
 }
 
 export interface CachedTree {
-  /** A kernel or an initrd; null when it is not there. @throws as `obtain` */
-  look(path: string): Promise<StoredFile | null>;
+  /**
+   * A kernel or an initrd; null when it is not there.
+   * @param readList a list of digests, after what vouches for it was checked
+   * @throws as `obtain`; what `readList` throws, but for a list that cannot be had now
+   */
+  look(path: string, readList: ReadText): Promise<StoredFile | null>;
   /** An index; null when it is not there. @throws as `obtainText` */
   readText(path: string): Promise<string | null>;
   /** Was anything taken from the cache that the server was not asked about? */
@@ -46,8 +51,8 @@ export function openCachedTree(options: TreeOptions): CachedTree {
     return known;
   };
   return {
-    async look(path) {
-      return obtain(path, { ...noting(path), ...(await buildOf(path, readText)) });
+    async look(path, readList) {
+      return obtain(path, { ...noting(path), ...(await buildOf(path, readList)) });
     },
     readText,
     get isFromMemory() {
@@ -72,12 +77,9 @@ export function openCachedTree(options: TreeOptions): CachedTree {
  * Debian's installer is replaced as a whole, and an initrd works with the modules of its own build only: its folder of
  * images lists the digests of one build.
  */
-async function buildOf(
-  path: string,
-  readText: (path: string) => Promise<string | null>,
-): Promise<Pick<ObtainOptions, "build" | "digest">> {
+async function buildOf(path: string, readList: ReadText): Promise<Pick<ObtainOptions, "build" | "digest">> {
   const images = imagesListFor(path);
-  const list = images === null ? null : await unlessUnreachable(readText(images.list));
+  const list = images === null ? null : await unlessUnreachable(readList(images.list));
   if (images === null || list === null) return {};
   const listed = digestIn(list, path, images.below);
   return { build: digestOf(list), digest: listed?.startsWith("sha256:") === true ? listed : undefined };

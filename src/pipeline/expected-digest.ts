@@ -9,7 +9,7 @@ import { readDebianRelease } from "../distro/debian-release.ts";
 import type { TreeResolution } from "../distro/resolve.ts";
 import { checksumOf } from "../trust/file-checksum.ts";
 import { digestIn, imagesListFor, type DigestList } from "./listed-digests.ts";
-import { proofOf, type IndexProof, type SignedIndexes } from "./signed-index.ts";
+import { proofOf, type IndexProof, type SignedIndexes, type SignedText } from "./signed-index.ts";
 
 export interface ExpectedDigest {
   readonly checksum: Checksum;
@@ -57,11 +57,20 @@ async function digestInIndex(
   return read === null ? null : { checksum, proof: read.proof };
 }
 
+/**
+ * A list of digests, after what vouches for it was checked; null: it is not there.
+ * @throws DIGEST_MISMATCH where it is not the one that its suite's Release lists; SIGNATURE_BAD; what reading throws
+ */
+export async function readDigestList(indexes: SignedIndexes, list: string): Promise<SignedText | null> {
+  const read = await indexes.read(list);
+  return read === null ? null : { text: read.text, proof: await proofOfList(indexes, list, read.text, read.proof) };
+}
+
 /** null: the list is not there. */
 async function digestInList(indexes: SignedIndexes, list: DigestList, path: string): Promise<Expectation | null> {
-  const read = await indexes.read(list.list);
+  const read = await readDigestList(indexes, list.list);
   if (read === null) return null;
-  const proof = await proofOfList(indexes, list.list, read.text, read.proof);
+  const { proof } = read;
   const checksum = digestIn(read.text, path, list.below);
   if (checksum === null) return { checksum, reasons: [...proof.reasons, `${list.list} does not list ${path}`] };
   return { checksum, proof };

@@ -53,6 +53,8 @@ export interface InstallStart {
   readonly trust: readonly TrustSettings[];
   /** Where dom0 keeps installer kernels of distributions that have no Xen kernel of their own (RHEL 4). */
   readonly guestInstallerFolder: string;
+  /** What a member of the initrd may expand to, in bytes. */
+  readonly maxInitrdSize: number;
   readonly signal?: AbortSignal | undefined;
   /** Come before the installer's arguments (eliloader's order). */
   readonly givenArguments: readonly ArgumentPiece[];
@@ -176,7 +178,7 @@ async function fetchInstaller(
   });
   if (wanted === null) return found;
   const { patchInstaller } = await import("./patched-installer.ts");
-  return await patchInstaller(found, wanted, { store, progress, options, signal });
+  return await patchInstaller(found, wanted, { store, progress, options, maxInitrdSize: start.maxInitrdSize, signal });
 }
 
 /** The record first, then the answer; an answer that cannot be given takes the changes back. */

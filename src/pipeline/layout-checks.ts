@@ -138,11 +138,12 @@ class OpenTrees implements AsyncDisposable {
   }
 }
 
-/** Whom the requests burden; a local folder or a medium counts as a host of its own. */
+/** Whom the requests burden, a server at its port; a local folder or a medium counts as a host of its own. */
 function hostOf(address: string): string {
-  const host =
-    /^[a-z]+:\/\/(?:[^/@]*@)?([^/\s]+)/i.exec(address)?.[1] ?? /^nfs:(?:[^:/]*:)?([^:/]+):/i.exec(address)?.[1];
-  return host?.toLowerCase() ?? address;
+  // `http://mirror/` and `http://Mirror:80/` are one.
+  const host = URL.parse(address)?.host ?? "";
+  const name = host === "" ? /^nfs:(?:[^:/]*:)?([^:/]+):/i.exec(address)?.[1] : host;
+  return name?.toLowerCase() ?? address;
 }
 
 function shownAddress(address: string): string {

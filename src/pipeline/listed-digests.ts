@@ -10,9 +10,12 @@ export interface DigestList {
   readonly below: string;
 }
 
-/** The list of the folder of a Debian installer's images (Ubuntu's `legacy-images` too) that the file lies in. */
+/**
+ * The list of the folder of a Debian installer's images (Ubuntu's `legacy-images` too) that the file lies in; null for
+ * others' `images/` (RHEL's `images/pxeboot/`), which nobody need be asked about.
+ */
 export function imagesListFor(path: string): DigestList | null {
-  const images = /^(?:.*\/)?(?:legacy-)?images\/(?=.)/.exec(path)?.[0];
+  const images = /^(?:.*\/)?installer-[^/]+\/[^/]+\/(?:legacy-)?images\/(?=.)/.exec(path)?.[0];
   return images === undefined ? null : { list: `${images}SHA256SUMS`, below: images };
 }
 

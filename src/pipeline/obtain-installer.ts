@@ -68,11 +68,11 @@ async function obtainOnce(wanted: InstallerWanted): Promise<ObtainedInstaller | 
     if (asksForProof(trust) && !freshness.offline) await proveFirst(wanted, chain);
     const resolved = await resolveTree(wanted.catalog, wanted.request, {
       ...reader(wanted, chain),
-      look: (path, source) => (source === "repository" ? tree.look(path) : lookOnHost(path)),
+      look: (path, source) => (source === "repository" ? tree.look(path, chain.readList) : lookOnHost(path)),
     });
     const proved = await chain.prove(resolved);
     const isOnHost = resolved.candidate.source === "guest-installer";
-    const again = (path: string) => (isOnHost ? lookOnHost(path) : tree.look(path));
+    const again = (path: string) => (isOnHost ? lookOnHost(path) : tree.look(path, chain.readList));
     const found = await verifyFiles(resolved, proved, { store, since, again });
     progress.say(`trust: ${proved.trust}${proved.by === null ? "" : ` (${proved.by})`}`);
     tree.checkOneTime([found.kernel, ...found.ramdisks]);

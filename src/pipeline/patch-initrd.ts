@@ -12,6 +12,7 @@ import { expandMember, type Compression } from "../compress/compression.ts";
 import { compressStream, type PackedCompression } from "../compress/pack.ts";
 import { appendedMember, whyRepack, type NeedsRepack } from "../initrd/append.ts";
 import { earlyArchivesSize, endsInLz4 } from "../initrd/early-archives.ts";
+import { linksInTheWay } from "../initrd/links-in-the-way.ts";
 import { beginMember, isExt2, firstOffset, type InitrdLimits, EXT2_HEAD } from "../initrd/members.ts";
 import type { Overlay } from "../initrd/overlay.ts";
 import { inBlocks, repackInitrd } from "../initrd/repack.ts";
@@ -37,10 +38,13 @@ export interface PatchPlan {
   readonly compression: PackedCompression;
   /** The initrd's last member is known to be compressed with LZ4. */
   readonly endsInLz4: boolean;
+  /** Folders of the overlay that are not written, since the initrd has symbolic links of their names. */
+  readonly leftOut: ReadonlySet<string>;
   /** Of an ext2 image. */
   readonly packed: Compression | null;
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
 const PIECE = 256 * 1024;
 const BEGINNING = 32 * 1024;
 /** Bytes. */
@@ -48,14 +52,20 @@ const MOST_BEGUN = 4 * 1024 * 1024;
 const COLLECT_EVERY = 2 * 1024 * 1024;
 
 /**
- * Looks at the initrd's beginning and decides.
+ * Looks at the initrd's beginning and decides. All of it is looked at only for an overlay with folders that may be
+ * symbolic links in the initrd.
  * @throws GuestbootError ARCHIVE_DAMAGED when it is no initrd; DATA_DAMAGED; FEATURE_UNSUPPORTED where the wishes
  *   cannot be met
  */
-export async function planPatch(initrd: ByteSource, wishes: PatchWishes, limits: InitrdLimits): Promise<PatchPlan> {
+export async function planPatch(
+  initrd: ByteSource,
+  overlay: Overlay,
+  wishes: PatchWishes,
+  limits: InitrdLimits,
+): Promise<PatchPlan> {
   const start = beginMember(initrd, firstOffset(initrd));
   const packed = start.compression;
-  const common = { reason: null, endsInLz4: false, packed };
+  const common = { reason: null, endsInLz4: false, leftOut: NOTHING, packed };
   if (start.content === "ext2" || (packed !== null && (await holdsExt2(initrd, start.offset, packed, limits)))) {
     return { ...common, how: "ext2", compression: wishes.compression ?? (packed === null ? "none" : "gzip") };
   }
@@ -74,7 +84,8 @@ export async function planPatch(initrd: ByteSource, wishes: PatchWishes, limits:
       },
     );
   }
-  return { ...common, how: "append", compression: wishes.compression ?? "gzip", endsInLz4: isLz4 };
+  const leftOut = await linksInTheWay(initrd, overlay, limits);
+  return { ...common, how: "append", compression: wishes.compression ?? "gzip", endsInLz4: isLz4, leftOut };
 }
 
 /**
@@ -201,7 +212,8 @@ async function intoFile<T>(
 
 function addedBytes(initrd: ByteSource, overlay: Overlay, plan: PatchPlan): AsyncGenerator<Uint8Array, void> {
   const compression = plan.compression === "none" ? "none" : "gzip";
-  return appendedMember(overlay, compression, { size: initrd.size, endsInLz4: plan.endsInLz4 });
+  const written = overlay.filter(({ path, kind }) => kind !== "directory" || !plan.leftOut.has(path));
+  return appendedMember(written, compression, { size: initrd.size, endsInLz4: plan.endsInLz4 });
 }
 
 /** Expanded into a file of its own, where the overlay is written into it. */

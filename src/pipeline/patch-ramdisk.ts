@@ -8,7 +8,6 @@ import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { findFixup, overlayFile, readFixups, type Fixup } from "../initrd/fixup-map.ts";
-import { DEFAULT_MAXIMUM_BYTES } from "../initrd/members.ts";
 import { mergeOverlays } from "../initrd/merge-overlays.ts";
 import type { Overlay } from "../initrd/overlay.ts";
 import { packOverlay } from "../initrd/write-cpio.ts";
@@ -26,6 +25,8 @@ export interface RamdiskPatch {
   readonly repack: boolean;
   /** Of the kernel that is started with it; null: not known. */
   readonly kernelVersion: string | null;
+  /** What a member of it may expand to, in bytes. */
+  readonly maxInitrdSize: number;
   readonly store: Store;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
@@ -51,10 +52,11 @@ export async function patchRamdisk(patch: RamdiskPatch): Promise<StoredFile> {
     return known;
   }
   using original = openDisk(ramdisk.path);
-  const limits = { maximumBytes: DEFAULT_MAXIMUM_BYTES, signal };
+  const limits = { maximumBytes: patch.maxInitrdSize, signal };
   // The old kernels that take an ext2 image are handed it uncompressed.
   const wishes = { repack: patch.repack, compression: fixup?.type === "ext2" ? ("none" as const) : null };
-  const plan = await planPatch(original.source, { ...wishes, kernelVersion: patch.kernelVersion }, limits);
+  const all = { ...wishes, kernelVersion: patch.kernelVersion };
+  const plan = await planPatch(original.source, overlay, all, limits);
   if (fixup !== null && (plan.how === "ext2") !== (fixup.type === "ext2")) {
     throw new GuestbootError(
       "FIXUP_MAP_INVALID",

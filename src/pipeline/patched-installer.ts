@@ -25,6 +25,8 @@ export interface PatchContext {
   readonly progress: Progress;
   /** How the answer file is fetched. */
   readonly options: RepositoryOptions;
+  /** What a member of a ramdisk may expand to, in bytes. */
+  readonly maxInitrdSize: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -64,14 +66,15 @@ async function patchedRamdisks(
   found: TreeResolution<StoredFile>,
   overlays: readonly Overlay[],
   { fixupsFolder, repack }: PatchesWanted,
-  { store, progress, signal }: PatchContext,
+  { store, progress, maxInitrdSize, signal }: PatchContext,
 ): Promise<StoredFile[]> {
   const patched: StoredFile[] = [];
   for (const [index, ramdisk] of found.ramdisks.entries()) {
     const isLast = index === found.ramdisks.length - 1;
-    const own = { overlays: isLast ? overlays : [], repack: isLast && repack };
+    const own = { ramdisk, overlays: isLast ? overlays : [], repack: isLast && repack };
     const kernelVersion = versionOf(found.kernel);
-    patched.push(await patchRamdisk({ ramdisk, fixupsFolder, ...own, kernelVersion, store, progress, signal }));
+    const common = { fixupsFolder, kernelVersion, maxInitrdSize, store, progress, signal };
+    patched.push(await patchRamdisk({ ...own, ...common }));
   }
   return patched;
 }

@@ -11,7 +11,7 @@ import type { ReadText } from "../distro/tree-index.ts";
 import { checksumOfFile } from "../trust/file-checksum.ts";
 import { checkPolicy, weakest, type TrustLevel } from "../trust/level.ts";
 import { NO_MEMORY, openVerdictMemory } from "../trust/verdict-memory.ts";
-import { expectedDigest, type IndexedTree } from "./expected-digest.ts";
+import { expectedDigest, readDigestList, type IndexedTree } from "./expected-digest.ts";
 import { SignedIndexes } from "./signed-index.ts";
 
 export interface TrustWanted extends Omit<ChosenTrust, "policy"> {
@@ -45,6 +45,12 @@ export interface TrustChain {
   /** For `resolveTree`: index files, each after its signature was checked. */
   readonly readText: ReadText;
   /**
+   * For the cache: the list of digests at that path, after what vouches for it was checked. null: it is not there, or
+   * is not to be looked at, since digests are pinned.
+   * @throws DIGEST_MISMATCH, SIGNATURE_BAD; what the reading throws
+   */
+  readonly readList: ReadText;
+  /**
    * What the files of a resolved tree must be.
    * @throws TRUST_REQUIRED where that is less than the policy asks for; DIGEST_MISMATCH between indexes; SIGNATURE_BAD
    */
@@ -58,9 +64,14 @@ export interface TrustChain {
 export function openTrustChain(read: ReadText, wanted: TrustWanted, cacheFolder: string | null = null): TrustChain {
   const memory = cacheFolder === null ? NO_MEMORY : openVerdictMemory(`${cacheFolder}/verified`);
   const indexes = new SignedIndexes(read, wanted, memory);
-  if (wanted.policy === "none") return { readText: read, prove: (tree) => prove(null, tree, wanted) };
+  const isPinned = wanted.pinned.kernel !== null || wanted.pinned.ramdisks.length > 0;
+  const unlessPinned = (readList: ReadText): ReadText => (isPinned ? () => Promise.resolve(null) : readList);
+  if (wanted.policy === "none") {
+    return { readText: read, readList: unlessPinned(read), prove: (tree) => prove(null, tree, wanted) };
+  }
   return {
     readText: async (path) => (await indexes.read(path))?.text ?? null,
+    readList: unlessPinned(async (path) => (await readDigestList(indexes, path))?.text ?? null),
     prove: (tree) => prove(indexes, tree, wanted),
   };
 }

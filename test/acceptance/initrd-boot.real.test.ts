@@ -12,6 +12,7 @@ import { programPath, run, temporaryFolder } from "../program.ts";
  */
 const QEMU = "/usr/bin/qemu-system-x86_64";
 const TIMEOUT_MS = 300_000;
+const BUSYBOX = "/bin/busybox";
 const PROOF = "the overlay is here: 2718281828";
 const PRESEED = "d-i preseed/early_command string cat /overlay-proof > /dev/console; poweroff -f\n";
 
@@ -87,5 +88,67 @@ describe("Debian's installer kernel boots a patched initrd", () => {
     const words = patch(at("initrd.lz4"), at("from-lz4"), "--kernel", DEBIAN_INSTALLER.kernel);
     expect(fs.statSync(at("from-lz4")).size).toBeGreaterThan(fs.statSync(at("initrd.lz4")).size);
     expect(await boot(at("from-lz4"), words)).toContain(`\n${PROOF}\n`);
+  });
+});
+
+/** By other programs, in the order in which they stand: the kernel finds the end of LZ4 by four zeros behind it only. */
+const MEMBERS = [
+  ["plain", "cat", "newc", "coreutils"],
+  ["lz4", "lz4 -l -q", "newc", "lz4"],
+  ["gzip", "gzip", "newc", "gzip"],
+  ["xz", "xz --check=crc32", "newc", "xz-utils"],
+  ["lzma", "xz --format=lzma", "newc", "xz-utils"],
+  ["bzip2", "bzip2", "newc", "bzip2"],
+  ["lzo", "lzop", "newc", "lzop"],
+  ["crc", "gzip", "crc", "cpio"],
+  ["zstd", "zstd -q", "newc", "zstd"],
+] as const;
+
+const SMALL_INIT = `#!/bin/busybox sh
+for file in /from-*; do /bin/busybox echo "$file $(/bin/busybox cat $file)"; done
+/bin/busybox echo "link $(/bin/busybox readlink /lib) $(/bin/busybox cat /usr/lib/old /usr/lib/new)"
+/bin/busybox poweroff -f
+`;
+
+describe("a kernel finds the overlay behind members of every compression, microcode first", () => {
+  const initrd = at("small");
+  beforeAll(() => {
+    if (!fs.existsSync(BUSYBOX)) throw new Error(`${BUSYBOX} is missing: apt-get install busybox-static`);
+    const member = (name: string, [packer, format, debianPackage]: readonly [string, string, string]) => {
+      const pad = 'head -c $((-$(stat -c %s "$2") & 3)) /dev/zero';
+      const pack = `(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H ${format}) | ${packer}`;
+      call("sh", ["-c", `touch "$2"; (${pad}; ${pack}) >> "$2"`, "sh", at(name), initrd], debianPackage);
+    };
+    fs.mkdirSync(at("early/kernel/x86/microcode"), { recursive: true });
+    fs.writeFileSync(at("early/kernel/x86/microcode/AuthenticAMD.bin"), "microcode");
+    member("early", ["cat", "newc", "cpio"]);
+    for (const [name, ...how] of MEMBERS) {
+      fs.mkdirSync(at(`member-${name}`));
+      fs.writeFileSync(at(`member-${name}/from-${name}`), "the original\n");
+      member(`member-${name}`, how);
+      fs.appendFileSync(initrd, new Uint8Array(name === "lz4" ? 4 : 0));
+    }
+    for (const folder of ["bin", "dev", "usr/lib"]) fs.mkdirSync(at(`root/${folder}`), { recursive: true });
+    fs.copyFileSync(BUSYBOX, at("root/bin/busybox"));
+    fs.writeFileSync(at("root/init"), SMALL_INIT, { mode: 0o755 });
+    fs.writeFileSync(at("root/usr/lib/old"), "old");
+    fs.symlinkSync("usr/lib", at("root/lib"));
+    call("mknod", [at("root/dev/console"), "c", "5", "1"], "coreutils");
+    member("root", ["zstd -q", "newc", "zstd"]);
+    for (const name of ["plain", "lz4", "crc"]) fs.writeFileSync(at(`overlay/from-${name}`), "the overlay\n");
+  });
+
+  it.each([["appended"], ["repacked"]])("%s", { timeout: TIMEOUT_MS }, async (how) => {
+    fs.mkdirSync(at("overlay/lib"), { recursive: true });
+    fs.writeFileSync(at("overlay/lib/new"), "new");
+    const options = how === "repacked" ? ["--repack"] : [];
+    patch(initrd, at(`small-${how}`), "--kernel", DEBIAN_INSTALLER.kernel, ...options);
+    const console = await boot(at(`small-${how}`), "quiet");
+    for (const [name] of MEMBERS) {
+      const expected = fs.existsSync(at(`overlay/from-${name}`)) ? "the overlay" : "the original";
+      expect(console).toContain(`/from-${name} ${expected}\n`);
+    }
+    // The overlay's folder lib does not take the place of the link lib.
+    expect(console).toContain("link usr/lib oldnew\n");
   });
 });

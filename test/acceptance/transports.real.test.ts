@@ -2,7 +2,7 @@
  * Every family over every transport, end to end: record, repository on a real server, answer, changed
  * record. The trees are made up; what matters is which of their files is handed to the host.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -82,6 +82,7 @@ const FAMILIES: Readonly<Record<string, FamilyTree>> = {
 };
 
 let http: Nginx;
+let https: Nginx;
 let ftp: Vsftpd;
 let nfs: Ganesha;
 
@@ -97,19 +98,33 @@ beforeAll(async () => {
   // Servers read as users of their own.
   fs.chmodSync(folder.path, 0o755);
   http = await startNginx({ root: at("trees") });
+  https = await startNginx({ root: at("trees"), tls: selfSigned() });
   ftp = await startVsftpd({ root: at("trees") });
   nfs = await startGanesha({ root: at("trees") });
 });
 afterAll(async () => {
   await http[Symbol.asyncDispose]();
+  await https[Symbol.asyncDispose]();
   await ftp[Symbol.asyncDispose]();
   await nfs[Symbol.asyncDispose]();
   folder[Symbol.dispose]();
 });
 
-/** The address of a family's tree, and the disk that the toolstack names. */
-const TRANSPORTS: Readonly<Record<string, (family: string) => { address: string; disk: string }>> = {
+interface Source {
+  readonly address: string;
+  /** What the toolstack names. */
+  readonly disk: string;
+  readonly keys?: Readonly<Record<string, string>>;
+}
+
+/** The address of a family's tree. */
+const TRANSPORTS: Readonly<Record<string, (family: string) => Source>> = {
   http: (family) => ({ address: `${http.url}${family}`, disk: "/dev/null" }),
+  https: (family) => ({
+    address: `${https.url}${family}`,
+    disk: "/dev/null",
+    keys: { "install-ca-file": at("cert.pem") },
+  }),
   ftp: (family) => ({ address: `${ftp.url}${family}`, disk: "/dev/null" }),
   nfs: (family) => ({ address: `${nfs.url}/${family}`, disk: "/dev/null" }),
   folder: (family) => ({ address: path.join(at("trees"), family), disk: "/dev/null" }),
@@ -125,6 +140,15 @@ const TRANSPORTS: Readonly<Record<string, (family: string) => { address: string;
   "ISO image": (family) => ({ address: makeIso(family), disk: "/dev/null" }),
 };
 
+function selfSigned(): { certificate: string; key: string } {
+  const made = { certificate: at("cert.pem"), key: at("key.pem") };
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const name = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const files = ["-keyout", made.key, "-out", made.certificate];
+  execFileSync("openssl", ["req", "-x509", ...key, ...name, ...files], { stdio: "ignore" });
+  return made;
+}
+
 function makeIso(family: string): string {
   const iso = at(`${family}.iso`);
   const args = ["-as", "mkisofs", "-quiet", "-R", "-o", iso, path.join(at("trees"), family)];
@@ -133,9 +157,9 @@ function makeIso(family: string): string {
   return iso;
 }
 
-async function install(family: string, address: string, disk: string) {
+async function install(family: string, { address, disk, keys: more }: Source) {
   const { keys, files, rounds } = FAMILIES[family] ?? { keys: {}, files: ["", ""], rounds: 1 };
-  const asked = { ...keys, "install-distro": family, "install-repository": address };
+  const asked = { ...keys, ...more, "install-distro": family, "install-repository": address };
   writeRecord(at("state"), { ...installRecord(""), other_config: asked });
   const ended = await start(programPath("eliloader"), ["-q", "--vm", VM, disk], set);
   expect(ended).toMatchObject({ status: 0, stderr: "" });
@@ -155,17 +179,30 @@ async function install(family: string, address: string, disk: string) {
 
 describe.each(Object.keys(TRANSPORTS))("over %s", (transport) => {
   it.each(Object.keys(FAMILIES))("%s installs", async (family) => {
-    const { address, disk } = TRANSPORTS[transport]?.(family) ?? { address: "", disk: "" };
-    await install(family, address, disk);
+    await install(family, TRANSPORTS[transport]?.(family) ?? { address: "", disk: "" });
   });
 });
 
 describe("from the guest's CD device", () => {
   it.each([
+    ["debianlike", null],
     ["rhlike", null],
     ["sleslike", "install=hd maxcpus=1"],
+    ["mageia", "automatic=method:cdrom"],
+    ["ubuntuiso", null],
+    ["xenserver", null],
   ])("%s installs, with the installer's words for a medium", async (family, words) => {
-    const answer = await install(family, "cdrom", makeIso(family));
+    const answer = await install(family, { address: "cdrom", disk: makeIso(family) });
     expect(answer.args?.trim() ?? null).toBe(words);
+  });
+
+  it.each(["alpine", "arch"])("%s does not, whose installer needs an address, and it is said", async (family) => {
+    const config = { ...FAMILIES[family]?.keys, "install-distro": family, "install-repository": "cdrom" };
+    const before = { ...installRecord(""), other_config: config };
+    writeRecord(at("state"), before);
+    const ended = await start(programPath("eliloader"), ["-q", "--vm", VM, makeIso(family)], set);
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toMatch(/^RuntimeError: .*cannot install from cdrom.*install-repository.*\n$/);
+    expect(readRecord(at("state"))).toEqual(before);
   });
 });

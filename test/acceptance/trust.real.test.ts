@@ -61,6 +61,16 @@ describe("guestboot resolve and fetch", () => {
     const fetched = await guestboot(folder.path, "fetch", "signed", ...signed, "--output", output);
     expect(fetched.answer).toMatchObject({ trust: "signed" });
     expect(fs.readFileSync(path.join(output, "initrd.gz"))).toEqual(INITRD);
+    // In the log, with the file that says so and whose key signed it; and in the list of the cache.
+    expect(fetched.stderr).toMatch(/trust: signed \(dists\/bookworm\/InRelease, signed by [0-9A-F]{16} .*archive/);
+    const cache = { GUESTBOOT_CACHE_DIR: path.join(folder.path, "cache") };
+    const listed = await start(programPath("guestboot"), ["cache", "list", "--json"], cache);
+    const files = (JSON.parse(listed.stdout) as { url: string; trust: string }[]).filter(({ url }) =>
+      /vmlinuz|initrd/.test(url),
+    );
+    expect(files.map(({ trust }) => trust)).toEqual(["signed", "signed"]);
+    const words = await start(programPath("guestboot"), ["cache", "list"], cache);
+    expect(words.stdout).toMatch(/signed.*initrd\.gz/);
     fs.rmSync(path.join(output, "initrd.gz"));
     const forged = await guestboot(folder.path, "fetch", "forged", ...signed, "--output", output);
     expect(forged).toMatchObject({ status: 1, answer: { error: { code: "DIGEST_MISMATCH" } } });

@@ -30,6 +30,7 @@ const DEFAULTS = {
   trust: [],
   cache: { freshFor: 0, offline: false, maxSize: null },
   maxFileSize: 128 * 1024 * 1024,
+  maxInitrdSize: 1024 ** 3,
   maxRamUsage: 256 * 1024 * 1024,
   limits: DEFAULT_READ_LIMITS,
   warnings: [],
@@ -54,6 +55,7 @@ output = sxp
 [limits]
 max-file-size-mb = 64
 max-ram-usage-mb=512
+max-initrd-mb = 16
 `;
     expect(await read(`\ufeff${text}`)).toEqual({
       ...DEFAULTS,
@@ -62,6 +64,7 @@ max-ram-usage-mb=512
       bootFolder: "/srv/boot with blank",
       eliloaderOutput: "sxp",
       maxFileSize: 67_108_864,
+      maxInitrdSize: 16_777_216,
       maxRamUsage: 536_870_912,
       warnings: [],
     });
@@ -75,12 +78,14 @@ max-ram-usage-mb=512
       GUESTBOOT_BOOT_DIR: "",
       PYGRUB_MAX_FILE_SIZE_MB: "3",
       PYGRUB_MAX_RAM_USAGE_MB: "4",
+      GUESTBOOT_MAX_INITRD_MB: "5",
     };
     expect(await read(text, environment)).toMatchObject({
       stateFolder: "/x",
       cacheFolder: "/y",
       bootFolder: "/c",
       maxFileSize: 3 * 1024 * 1024,
+      maxInitrdSize: 5 * 1024 * 1024,
       maxRamUsage: 4 * 1024 * 1024,
     });
   });

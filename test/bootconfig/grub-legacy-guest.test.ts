@@ -95,6 +95,11 @@ describe("the rest of a menu", () => {
   test("lock and password in a title lock it", () => {
     const config = read("title a\nlock\nkernel /a\ntitle b\npassword --md5 $1$x\nkernel /b\ntitle c\nkernel /c\n");
     expect(config.entries.map((entry) => entry.isLocked ?? false)).toEqual([true, true, false]);
+    expect(config.entries.map((entry) => entry.passwords ?? [])).toEqual([
+      [],
+      [{ user: null, form: "md5-crypt", value: "$1$x" }],
+      [],
+    ]);
   });
 
   test.for([

@@ -71,7 +71,7 @@ grub_class rhel
 const grubenv = (...lines: readonly string[]): string =>
   `# GRUB Environment Block\n${lines.map((line) => `${line}\n`).join("")}`.padEnd(1024, "#");
 
-function read(environment: string, more: Files = {}) {
+function read(environment: string, more: Files = {}, before = "") {
   const boot = madeUpVolume(
     1,
     {
@@ -84,7 +84,7 @@ function read(environment: string, more: Files = {}) {
     { type: "xfs", uuid: "11111111-2222-3333-4444-555555555555" },
   );
   const place = placeOn("/grub2/grub.cfg", boot, madeUpVolume(2, {}));
-  return { boot, config: parseGrub2(CONFIG, place, readBlsEntries) };
+  return { boot, config: parseGrub2(before + CONFIG, place, readBlsEntries) };
 }
 
 describe("a grub.cfg whose entries are those of blscfg", () => {
@@ -114,6 +114,13 @@ describe("a grub.cfg whose entries are those of blscfg", () => {
     const { config } = read(grubenv("tuned_params=isolcpus=1", "tuned_initrd=/tuned.img"));
     expect(config.entries[0]?.arguments).toBe("root=/dev/mapper/fallback ro  isolcpus=1");
     expect(config.entries[0]?.ramdisks.map(({ path }) => path)).toEqual([`/initramfs-${NEW}.img`, "/tuned.img"]);
+  });
+
+  it("has the passwords of the users that an entry names", () => {
+    const locked = { [`/loader/entries/${MACHINE}-0-locked.conf`]: "title Locked\nlinux /k\ngrub_users $users\n" };
+    const { config } = read(grubenv(), locked, "set users=alice\npassword alice x\npassword bob y\n");
+    const entry = config.entries.find(({ title }) => title === "Locked");
+    expect(entry).toMatchObject({ isLocked: true, passwords: [{ user: "alice" }] });
   });
 
   it("tells which files cannot be used, and where its entries are from", () => {

@@ -100,8 +100,8 @@ const UUID = "11111111-2222-3333-4444-555555555555";
 
 /** A made-up /boot in a mount namespace of its own, with a grub-probe that tells of a made-up disk. */
 function generate(settings: Readonly<Record<string, string>>): string {
-  const mkconfig = "/usr/sbin/grub-mkconfig";
-  if (!fs.existsSync(mkconfig)) throw new Error(`${mkconfig} is missing: apt-get install grub2-common`);
+  const updateGrub = "/usr/sbin/update-grub";
+  if (!fs.existsSync(updateGrub)) throw new Error(`${updateGrub} is missing: apt-get install grub2-common`);
   const boot = path.join(folder, "boot");
   const probe = path.join(folder, "probe");
   fs.mkdirSync(path.join(boot, "grub"), { recursive: true });
@@ -129,14 +129,14 @@ function generate(settings: Readonly<Record<string, string>>): string {
     `#!/bin/sh\ncase " $* " in\n${lines.map((line) => line.replace('" "*|', ' "*|').replace("*--", '*" --')).join("\n")}\n*) exit 1;;\nesac\n`,
   );
   fs.chmodSync(probe, 0o755);
-  const script = `mount --bind ${probe} /usr/sbin/grub-probe && mount --bind ${boot} /boot && exec ${mkconfig} -o /boot/grub/grub.cfg`;
+  const script = `mount --bind ${probe} /usr/sbin/grub-probe && mount --bind ${boot} /boot && exec ${updateGrub}`;
   const env = { ...process.env, GRUB_DISABLE_OS_PROBER: "true", ...settings };
   const made = spawnSync("unshare", ["-m", "sh", "-c", script], { encoding: "utf8", env, timeout: 120_000 });
-  if (made.status !== 0) throw new Error(`grub-mkconfig failed: ${made.stderr}`);
+  if (made.status !== 0) throw new Error(`update-grub failed: ${made.stderr}`);
   return fs.readFileSync(path.join(boot, "grub/grub.cfg"), "utf8");
 }
 
-describe("what grub-mkconfig writes for three kernels and Xen", () => {
+describe("what update-grub, which is grub-mkconfig, writes for three kernels and Xen", () => {
   const text = generate({ GRUB_DEFAULT: "saved", GRUB_CMDLINE_LINUX: 'console=hvc0 dyndbg="file a +p"' });
   const filesystem = openFolder(folder);
   const own = { name: "folder", number: null, partitionUuid: null, filesystem: () => filesystem };

@@ -109,6 +109,20 @@ describe("an entry", () => {
     ]);
     expect(config.passwords).toEqual([{ user: "root", form: "pbkdf2", value: "grub.pbkdf2.sha512.10000.AA.BB" }]);
   });
+  test("is booted with the passwords of its own users too, which open nothing else", () => {
+    const config = readMenu(
+      'set superusers="root"\npassword root a\npassword alice b\npassword bob c\n' +
+        "menuentry a --users alice,bob { linux /k }\nmenuentry b --users '' { linux /k }\n",
+    );
+    expect(config.entries.map(({ passwords }) => passwords?.map(({ user }) => user))).toEqual([["alice", "bob"], []]);
+    expect(config.passwords?.map(({ user }) => user)).toEqual(["root"]);
+  });
+  test("is locked for everybody where the list of superusers is empty", () => {
+    const config = readMenu("set superusers=''\nmenuentry a { linux /k }\nmenuentry b --unrestricted { linux /k }\n");
+    expect(config).toMatchObject({ isGuarded: true, passwords: [] });
+    expect(config.entries.map(({ isLocked }) => isLocked)).toEqual([true, false]);
+    expect(readMenu(entries("a")).isGuarded).toBe(false);
+  });
   test("without a menu around it boots what the config loads", () => {
     expect(defaultOf(readMenu("linux /k a\ninitrd /r\nboot\n"))).toMatchObject({
       kernel: { path: "/k" },
@@ -140,7 +154,7 @@ describe("submenus", () => {
     ["id-e", "e"],
     ["More", "b"],
     ["nothing", "a"],
-    ["More>nothing", "a"],
+    ["More>nothing", "b"],
     ["7", "a"],
     ["", "a"],
   ] as const)("default=%j boots %s", ([wanted, title]) => {

@@ -1,6 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { chooseEntry } from "../../src/bootconfig/choose.ts";
 import { readSyslinux } from "../../src/bootconfig/syslinux/syslinux.ts";
 import { madeUpVolume, placeOn } from "./made-up-guest.ts";
@@ -87,4 +90,62 @@ test.for(Object.entries(CONFIGS))("%s boots what upstream pygrub boots, or what 
     expect(theirs).toEqual(difference.upstream);
     expect(tidy(ours)).not.toEqual(theirs);
   }
+});
+
+describe("what u-boot-update, the heir of extlinux-update, writes for three kernels", () => {
+  const PROGRAM = "/usr/sbin/u-boot-update";
+  const VERSIONS = ["6.1.0-10-amd64", "6.1.0-9-amd64", "5.10.0-8-amd64"];
+  const folder = mkdtempSync(join(tmpdir(), "guestboot-extlinux-"));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** A made-up root that is the only one the program sees; its /boot is one filesystem with the rest or not. */
+  function generate(settings: Readonly<Record<string, string>>): string {
+    if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: apt-get install u-boot-menu`);
+    const boot = join(folder, "boot");
+    rmSync(boot, { recursive: true, force: true });
+    mkdirSync(boot);
+    for (const version of VERSIONS) {
+      writeFileSync(join(boot, `vmlinuz-${version}`), "kernel");
+      writeFileSync(join(boot, `initrd.img-${version}`), "initrd");
+    }
+    const made = spawnSync("unshare", ["-m", "sh", "-c", `mount --bind ${boot} /boot && exec ${PROGRAM}`], {
+      encoding: "utf8",
+      env: { ...process.env, U_BOOT_ROOT: "root=/dev/xvda1", U_BOOT_PARAMETERS: "ro quiet", ...settings },
+      timeout: 60_000,
+    });
+    if (made.status !== 0) throw new Error(`u-boot-update failed: ${made.stderr}`);
+    return readFileSync(join(boot, "extlinux/extlinux.conf"), "utf8");
+  }
+
+  /** The files as the config names them, with or without the folder /boot. */
+  const files = (config: string): Record<string, string> =>
+    Object.fromEntries([...config.matchAll(/^\s*(?:linux|initrd) (\S+)$/gm)].map(([, path = ""]) => [path, path]));
+
+  test("is every kernel, newest first, each with its initrd, and a rescue entry after it", () => {
+    const config = generate({});
+    const read = readSyslinux(config, placeOn(PATH, madeUpVolume(1, files(config))));
+    expect(read.entries.map(({ kernel }) => basename(kernel.path))).toEqual(
+      VERSIONS.flatMap((version) => [`vmlinuz-${version}`, `vmlinuz-${version}`]),
+    );
+    expect(read.entries.map(({ ramdisks }) => ramdisks.map(({ path }) => basename(path)))).toEqual(
+      VERSIONS.flatMap((version) => [[`initrd.img-${version}`], [`initrd.img-${version}`]]),
+    );
+    expect(read.entries.map((entry) => entry.arguments).slice(0, 2)).toEqual([
+      "root=/dev/xvda1 ro quiet",
+      "root=/dev/xvda1 ro single",
+    ]);
+    expect(read).toMatchObject({ default: 0, timeout: 5, menuTitle: "U-Boot menu", notes: [] });
+  });
+
+  test("boots the entry that its settings name; upstream finds no kernel, because it does not know LINUX", () => {
+    const config = generate({ U_BOOT_DEFAULT: "l1r" });
+    const read = readSyslinux(config, placeOn(PATH, madeUpVolume(1, files(config))));
+    const { entry } = chooseEntry(read, null);
+    expect(basename(entry.kernel.path)).toBe("vmlinuz-6.1.0-9-amd64");
+    expect(entry.arguments).toBe("root=/dev/xvda1 ro single");
+    using image = new GuestImage(Buffer.from(config), files(config), PATH);
+    expect(image.boot()).toBeNull();
+  });
 });

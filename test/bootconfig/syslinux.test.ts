@@ -178,9 +178,16 @@ describe("menus", () => {
   });
 
   test("have a password of their own, and one for a label", () => {
-    const config = read(`menu master passwd $4$salt$hash$\n${ABC.replace("/b", "/b\nmenu passwd")}`);
+    const config = read(
+      `menu master passwd $4$salt$hash$\n${ABC.replace("/b", "/b\nmenu passwd").replace("/c", "/c\nmenu passwd plain")}`,
+    );
     expect(config.passwords).toEqual([{ user: null, form: "sha1-base64", value: "$4$salt$hash$" }]);
-    expect(config.entries.map((entry) => entry.isLocked)).toEqual([false, true, false]);
+    expect(config.entries.map((entry) => entry.isLocked)).toEqual([false, true, true]);
+    expect(config.entries.map((entry) => entry.passwords)).toEqual([
+      [],
+      [],
+      [{ user: null, form: "plain", value: "plain" }],
+    ]);
   });
 
   test("deeper than any real one are refused", () => {

@@ -3,6 +3,7 @@
  * the sources of their installers; not from what our catalog answers.
  */
 import { describe, expect, it } from "vitest";
+import { namedRelease } from "../../src/distro/release-name.ts";
 import { resolveTree } from "../../src/distro/resolve.ts";
 import { catalog, madeUpTree, requestFor } from "./tree.ts";
 
@@ -30,51 +31,85 @@ function debian(suite: string, arch: string): Row {
   return ["debianlike", suite, arch, "generic", `${at}/linux`, `${at}/initrd.gz`, ""];
 }
 
-function ubuntu(suite: string, version: string): Row[] {
-  const at = `${DI(suite, "i386")}/ubuntu-installer/i386`;
-  return [
-    debianXen(suite, "amd64", version),
-    ["debianlike", suite, "i386", "generic", `${at}/linux`, `${at}/initrd.gz`, ""],
+/** The architectures that never had a Xen kernel of the tree's own. */
+function debianElsewhere(suite: string): Row[] {
+  const rows: readonly (readonly [arch: string, kernel: string, ramdisk: string])[] = [
+    ["arm64", "netboot/debian-installer/arm64/linux", "netboot/debian-installer/arm64/initrd.gz"],
+    ["armhf", "netboot/vmlinuz", "netboot/initrd.gz"],
+    ["ppc64el", "netboot/debian-installer/ppc64el/vmlinux", "netboot/debian-installer/ppc64el/initrd.gz"],
+    ["s390x", "generic/kernel.debian", "generic/initrd.debian"],
   ];
+  return rows.map(([arch, kernel, ramdisk]) => {
+    const at = `dists/${suite}/main/installer-${arch}/current/images`;
+    return ["debianlike", suite, arch, "generic", `${at}/${kernel}`, `${at}/${ramdisk}`, ""];
+  });
+}
+
+/** Up to 19.10; named by suite and by version, as both are in use. */
+function ubuntu(line: string): Row[] {
+  const [suite = "", version = ""] = line.split(" ");
+  return ["i386", "amd64"].flatMap((arch): Row[] => {
+    const at = `${DI(suite, arch)}/ubuntu-installer/${arch}`;
+    return [
+      debianXen(suite, arch, version),
+      ["debianlike", suite, arch, "generic", `${at}/linux`, `${at}/initrd.gz`, ""],
+    ];
+  });
+}
+
+/** Its own Xen kernel up to 9, the one kernel for all since then, with PAE in a file of its own on i386. */
+function fedora(version: number): Row[] {
+  const words = `${version < 19 ? "method" : "inst.repo"}=${M}`;
+  const row = (arch: string, flavour: Row[3], kernel: string, ramdisk: string): Row => {
+    return ["rhlike", `fedora-${version}`, arch, flavour, kernel, ramdisk, words];
+  };
+  const at = version < 10 ? "images/xen" : "images/pxeboot";
+  const pae = version < 10 ? "" : "-PAE";
+  // Since 26 nothing is made for i386 any more that could be installed from.
+  const i386 = version > 25 ? [] : [row("i386", "xen", `${at}/vmlinuz${pae}`, `${at}/initrd${pae}.img`)];
+  return [
+    ...i386,
+    row("x86_64", "xen", `${at}/vmlinuz`, `${at}/initrd.img`),
+    row("x86_64", "generic", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img"),
+  ];
+}
+
+/** A tree with Xen kernels of its own. */
+function suseWithXen(release: string, arches: readonly string[] = ["i386", "x86_64"]): Row[] {
+  return arches.flatMap((arch): Row[] => {
+    const at = `boot/${arch}`;
+    const xen = (suffix: string): Row => {
+      const words = `install=${M} maxcpus=1`;
+      return ["sleslike", release, arch, "xen", `${at}/vmlinuz-${suffix}`, `${at}/initrd-${suffix}`, words];
+    };
+    const generic: Row = [
+      ...(["sleslike", release, arch, "generic"] as const),
+      ...([`${at}/loader/linux`, `${at}/loader/initrd`, `install=${M}`] as const),
+    ];
+    return arch === "i386" ? [xen("xenpae"), xen("xen"), generic] : [xen("xen"), generic];
+  });
+}
+
+function suseWithoutXen(release: string, words = `install=${M}`): Row {
+  return ["sleslike", release, "x86_64", "generic", "boot/x86_64/loader/linux", "boot/x86_64/loader/initrd", words];
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_each, at) => first + at);
 }
 
 const rows: readonly Row[] = [
   debian("etch", "i386"),
   debian("etch", "amd64"),
   debianXen("lenny", "i386"),
+  debian("lenny", "i386"),
   debian("lenny", "amd64"),
   ...["squeeze", "wheezy", "jessie", "stretch", "buster", "bullseye", "bookworm"].flatMap((suite) =>
     ["i386", "amd64"].flatMap((arch) => [debianXen(suite, arch), debian(suite, arch)]),
   ),
   ...["trixie", "forky"].flatMap((suite) => [debianXen(suite, "amd64"), debian(suite, "amd64")]),
-  debian("bookworm", "arm64"),
-  [
-    "debianlike",
-    "bookworm",
-    "armhf",
-    "generic",
-    `${DI("bookworm", "armhf")}/vmlinuz`,
-    `${DI("bookworm", "armhf")}/initrd.gz`,
-    "",
-  ],
-  [
-    "debianlike",
-    "bookworm",
-    "ppc64el",
-    "generic",
-    `${DI("bookworm", "ppc64el")}/debian-installer/ppc64el/vmlinux`,
-    `${DI("bookworm", "ppc64el")}/debian-installer/ppc64el/initrd.gz`,
-    "",
-  ],
-  [
-    "debianlike",
-    "bookworm",
-    "s390x",
-    "generic",
-    "dists/bookworm/main/installer-s390x/current/images/generic/kernel.debian",
-    "dists/bookworm/main/installer-s390x/current/images/generic/initrd.debian",
-    "",
-  ],
+  ...["jessie", "stretch", "buster", "bullseye", "bookworm"].flatMap(debianElsewhere),
+  ...["trixie", "forky"].flatMap(debianElsewhere),
   ["debianlike", "squeeze", "i386", "xen", "install.386/xen/vmlinuz", "install.386/xen/initrd.gz", ""],
   ["debianlike", "squeeze", "amd64", "xen", "install.amd/xen/vmlinuz", "install.amd/xen/initrd.gz", ""],
   ["debianlike", "bookworm", "amd64", "generic", "install.amd/vmlinuz", "install.amd/initrd.gz", ""],
@@ -92,15 +127,34 @@ const rows: readonly Row[] = [
   ],
   ...[
     "dapper 6.06",
+    "edgy 6.10",
+    "feisty 7.04",
+    "gutsy 7.10",
     "hardy 8.04",
+    "intrepid 8.10",
+    "jaunty 9.04",
+    "karmic 9.10",
     "lucid 10.04",
     "maverick 10.10",
+    "natty 11.04",
+    "oneiric 11.10",
     "precise 12.04",
+    "quantal 12.10",
+    "raring 13.04",
+    "saucy 13.10",
     "trusty 14.04",
+    "utopic 14.10",
+    "vivid 15.04",
+    "wily 15.10",
     "xenial 16.04",
+    "yakkety 16.10",
+    "zesty 17.04",
+    "artful 17.10",
     "bionic 18.04",
+    "cosmic 18.10",
+    "disco 19.04",
     "eoan 19.10",
-  ].flatMap((line) => ubuntu(line.split(" ")[0] ?? "", line.split(" ")[1] ?? "")),
+  ].flatMap(ubuntu),
   [
     "debianlike",
     "trusty",
@@ -128,8 +182,19 @@ const rows: readonly Row[] = [
     "dists/focal/main/installer-amd64/current/legacy-images/netboot/ubuntu-installer/amd64/initrd.gz",
     "",
   ],
-  debian("daedalus", "amd64"),
+  ...["ascii", "beowulf", "chimaera", "daedalus", "excalibur"].map((suite) => debian(suite, "amd64")),
   debian("kali-rolling", "amd64"),
+  debian("kali-rolling", "arm64"),
+  ["debianlike", "bookworm", "amd64", "xen", "install/netboot/xen/vmlinuz", "install/netboot/xen/initrd.gz", ""],
+  [
+    "debianlike",
+    "xenial",
+    "amd64",
+    "generic",
+    "install/netboot/ubuntu-installer/amd64/linux",
+    "install/netboot/ubuntu-installer/amd64/initrd.gz",
+    "",
+  ],
   ["debianlike", "ucs", "amd64", "generic", "debian-installer/amd64/linux", "debian-installer/amd64/initrd.gz", ""],
 
   ["rhlike", "4", "i386", "generic", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", `method=${M}`],
@@ -159,36 +224,29 @@ const rows: readonly Row[] = [
     `inst.repo=${M}baseos/latest/x86_64/`,
   ],
   ["rhlike", "10", "x86_64", "generic", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", `inst.repo=${M}`],
-  ...["7", "8", "9"].map((n): Row => [
+  ["rhlike", "4", "x86_64", "generic", "isolinux/vmlinuz", "isolinux/initrd.img", `method=${M}`],
+  ["rhlike", "5", "i386", "generic", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", `method=${M}`],
+  ["rhlike", "6", "x86_64", "generic", "isolinux/vmlinuz", "isolinux/initrd.img", `method=${M}`],
+  ["rhlike", "7", "x86_64", "generic", "isolinux/vmlinuz", "isolinux/initrd.img", `inst.repo=${M}`],
+  [
     "rhlike",
-    `fedora-${n}`,
-    "i386",
-    "xen",
-    "images/xen/vmlinuz",
-    "images/xen/initrd.img",
-    `method=${M}`,
-  ]),
-  ...["10", "16", "18"].flatMap((n): Row[] => [
-    ["rhlike", `fedora-${n}`, "x86_64", "xen", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", `method=${M}`],
-    [
-      "rhlike",
-      `fedora-${n}`,
-      "i386",
-      "xen",
-      "images/pxeboot/vmlinuz-PAE",
-      "images/pxeboot/initrd-PAE.img",
-      `method=${M}`,
-    ],
-  ]),
-  ...["19", "30", "41", "42", "43"].map((n): Row => [
-    "rhlike",
-    `fedora-${n}`,
-    "x86_64",
+    "10",
+    "aarch64",
     "generic",
-    "images/pxeboot/vmlinuz",
-    "images/pxeboot/initrd.img",
-    `inst.repo=${M}`,
-  ]),
+    "BaseOS/aarch64/os/images/pxeboot/vmlinuz",
+    "BaseOS/aarch64/os/images/pxeboot/initrd.img",
+    `inst.repo=${M}BaseOS/aarch64/os/`,
+  ],
+  ...range(7, 44).flatMap(fedora),
+  [
+    "rhlike",
+    "fedora-30",
+    "x86_64",
+    "xen",
+    "releases/30/Server/x86_64/os/images/pxeboot/vmlinuz",
+    "releases/30/Server/x86_64/os/images/pxeboot/initrd.img",
+    `inst.repo=${M}releases/30/Server/x86_64/os/`,
+  ],
   [
     "rhlike",
     "fedora-41",
@@ -199,40 +257,10 @@ const rows: readonly Row[] = [
     `inst.repo=${M}releases/41/Everything/x86_64/os/`,
   ],
 
-  ...["10", "11", "opensuse-11.4"].flatMap((release): Row[] => [
-    [
-      "sleslike",
-      release,
-      "i386",
-      "xen",
-      "boot/i386/vmlinuz-xenpae",
-      "boot/i386/initrd-xenpae",
-      `install=${M} maxcpus=1`,
-    ],
-    ["sleslike", release, "i386", "xen", "boot/i386/vmlinuz-xen", "boot/i386/initrd-xen", `install=${M} maxcpus=1`],
-    ["sleslike", release, "i386", "generic", "boot/i386/loader/linux", "boot/i386/loader/initrd", `install=${M}`],
-    [
-      "sleslike",
-      release,
-      "x86_64",
-      "xen",
-      "boot/x86_64/vmlinuz-xen",
-      "boot/x86_64/initrd-xen",
-      `install=${M} maxcpus=1`,
-    ],
-    ["sleslike", release, "x86_64", "generic", "boot/x86_64/loader/linux", "boot/x86_64/loader/initrd", `install=${M}`],
-  ]),
-  ["sleslike", "12", "x86_64", "xen", "boot/x86_64/vmlinuz-xen", "boot/x86_64/initrd-xen", `install=${M} maxcpus=1`],
-  ["sleslike", "12sp3", "x86_64", "generic", "boot/x86_64/loader/linux", "boot/x86_64/loader/initrd", `install=${M}`],
-  [
-    "sleslike",
-    "leap-42.3",
-    "x86_64",
-    "xen",
-    "boot/x86_64/vmlinuz-xen",
-    "boot/x86_64/initrd-xen",
-    `install=${M} maxcpus=1`,
-  ],
+  ...["9", "10", "10sp1", "10sp4", "11", "11sp1", "11sp4"].flatMap((release) => suseWithXen(release)),
+  ...["10.2", "10.3", "11.0", "11.4", "12.1", "12.3", "13.1", "13.2"].flatMap((n) => suseWithXen(`opensuse-${n}`)),
+  ...["12", "12sp1", "12sp2", "leap-42.1", "leap-42.3"].flatMap((release) => suseWithXen(release, ["x86_64"])),
+  ...["12sp3", "12sp5", "15sp1", "15sp7", "leap-15.0"].map((release) => suseWithoutXen(release)),
   ["sleslike", "opensuse-10.1", "x86_64", "generic", "boot/loader/linux64", "boot/loader/initrd64", `install=${M}`],
   ["sleslike", "opensuse-10.0", "i386", "generic", "boot/loader/linux", "boot/loader/initrd", `install=${M}`],
   ...["15", "leap-15.6", "tumbleweed"].flatMap((release): Row[] => [
@@ -243,34 +271,36 @@ const rows: readonly Row[] = [
   ]),
   ["sleslike", "11", "s390x", "generic", "boot/s390x/vmrdr.ikr", "boot/s390x/initrd", `install=${M}`],
   ["sleslike", "11", "ppc64", "generic", "suseboot/linux64", "suseboot/initrd64", `install=${M}`],
-  ...["16", "leap-16.0"].map((release): Row => [
-    "sleslike",
-    release,
-    "x86_64",
-    "generic",
-    "boot/x86_64/loader/linux",
-    "boot/x86_64/loader/initrd",
-    `root=live:${M}LiveOS/squashfs.img rd.neednet=1 inst.install_url=${M}`,
-  ]),
+  ...["16", "leap-16.0"].map((release) =>
+    suseWithoutXen(release, `root=live:${M}LiveOS/squashfs.img rd.neednet=1 inst.install_url=${M}`),
+  ),
 
-  [
-    "mageia",
-    "9",
-    "x86_64",
-    "generic",
-    "isolinux/x86_64/vmlinuz",
-    "isolinux/x86_64/all.rdz",
-    "automatic=method:http,network:dhcp,server:mirror.example,directory:/",
-  ],
-  ...["lts", "virt"].map((kind): Row => [
-    "alpine",
-    "v3.20",
-    "x86_64",
-    "generic",
-    `v3.20/releases/x86_64/netboot/vmlinuz-${kind}`,
-    `v3.20/releases/x86_64/netboot/initramfs-${kind}`,
-    `alpine_repo=${M}v3.20/main modloop=${M}v3.20/releases/x86_64/netboot/modloop-${kind} modules=loop,squashfs ip=dhcp`,
-  ]),
+  ...range(1, 9).flatMap((n) =>
+    [["x86_64", "x86_64"] as const, ["i386", "i586"] as const].map(([arch, folder]): Row => [
+      "mageia",
+      `${n}`,
+      arch,
+      "generic",
+      `isolinux/${folder}/vmlinuz`,
+      `isolinux/${folder}/all.rdz`,
+      "automatic=method:http,network:dhcp,server:mirror.example,directory:/",
+    ]),
+  ),
+  ...["latest-stable", "edge", ...range(12, 23).map((n) => `v3.${n}`)].flatMap((release) =>
+    ["lts", "virt"].flatMap((kind) =>
+      [["x86_64", "x86_64"] as const, ["i386", "x86"] as const, ["aarch64", "aarch64"] as const].map(
+        ([arch, folder]): Row => [
+          "alpine",
+          release,
+          arch,
+          "generic",
+          `${release}/releases/${folder}/netboot/vmlinuz-${kind}`,
+          `${release}/releases/${folder}/netboot/initramfs-${kind}`,
+          `alpine_repo=${M}${release}/main modloop=${M}${release}/releases/${folder}/netboot/modloop-${kind} modules=loop,squashfs ip=dhcp`,
+        ],
+      ),
+    ),
+  ),
   [
     "arch",
     "2026.08.01",
@@ -280,7 +310,22 @@ const rows: readonly Row[] = [
     "iso/2026.08.01/arch/boot/x86_64/initramfs-linux.img",
     `archisobasedir=arch archiso_http_srv=${M}iso/2026.08.01/ ip=dhcp cms_verify=y`,
   ],
+  [
+    "arch",
+    "latest",
+    "x86_64",
+    "generic",
+    "arch/boot/x86_64/vmlinuz-linux",
+    "arch/boot/x86_64/initramfs-linux.img",
+    `archisobasedir=arch archiso_http_srv=${M} ip=dhcp cms_verify=y`,
+  ],
   ["xenserver", "6.2.0", "x86_64", "xen", "boot/vmlinuz", "install.img", ""],
+];
+
+/** Since 20.10 the archive has no installer any more; before that, both. */
+const UBUNTU_ISOS = [
+  ...["bionic", "focal", "groovy", "hirsute", "impish", "jammy", "kinetic"],
+  ...["lunar", "mantic", "noble", "oracular", "plucky", "questing"],
 ];
 
 describe("a tree of", () => {
@@ -292,15 +337,29 @@ describe("a tree of", () => {
     expect(found.warnings).toEqual([]);
   });
 
-  it.each([
-    ["18.04 desktop", "casper/vmlinuz", "casper/initrd.lz"],
-    ["22.04 server", "casper/vmlinuz", "casper/initrd"],
-    ["22.04 server", "casper/hwe-vmlinuz", "casper/hwe-initrd"],
-  ])("Ubuntu's ISO (%s) has casper's kernel, which finds its own CD", async (_which, kernel, ramdisk) => {
+  it.each<readonly [release: string, kernel: string, ramdisk: string]>([
+    ...UBUNTU_ISOS.map((release) => [release, "casper/vmlinuz", "casper/initrd"] as const),
+    ["18.04", "casper/vmlinuz", "casper/initrd.lz"],
+    ["22.04", "casper/hwe-vmlinuz", "casper/hwe-initrd"],
+  ])("Ubuntu %s's ISO has casper's kernel, which finds its own CD", async (release, kernel, ramdisk) => {
     const installer = { repository: "cdrom", graphical: null };
-    const wanted = requestFor({ family: "ubuntu", arch: "amd64", installer });
-    const found = await resolveTree(catalog, wanted, madeUpTree([kernel, ramdisk]).tree);
-    expect(found).toMatchObject({ kernel, ramdisks: [ramdisk], arguments: "" });
+    for (const family of ["ubuntu", "debianlike"]) {
+      const wanted = requestFor({ family, release, arch: "amd64", installer });
+      const found = await resolveTree(catalog, wanted, madeUpTree([kernel, ramdisk]).tree);
+      const isOlder = family === "debianlike" && ["18.04", "bionic", "focal"].includes(release);
+      expect(found).toMatchObject({ kernel, ramdisks: [ramdisk], arguments: "" });
+      expect(found.candidate.family).toBe(isOlder ? "debianlike" : "ubuntuiso");
+    }
+  });
+
+  it("every release that the catalog lists stands in one of the tables above", () => {
+    const inTables = [...rows, ...UBUNTU_ISOS.map((release) => ["ubuntuiso", release] as const)];
+    for (const family of catalog.filter(({ files }) => files === "repository")) {
+      const mine = inTables.filter(([name]) => name === family.family);
+      const named = new Set(mine.map(([, release]) => namedRelease(family, release).release));
+      const listed = family.releases.filter(({ family: moved }) => moved === undefined);
+      expect(listed.map(({ release }) => release).filter((release) => !named.has(release))).toEqual([]);
+    }
   });
 });
 

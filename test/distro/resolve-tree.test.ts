@@ -95,6 +95,20 @@ describe("a tree with an index", () => {
     });
   });
 
+  it("that is cut off, or lists other installers, is told of where nothing else is found", async () => {
+    const cut = `Origin: Debian\nCodename: bookworm\nSHA256:\n ${SHA} 1 main/installer-arm64/current/images/SHA256SUMS\n ${SHA}`;
+    const { tree } = madeUpTree({ "dists/bookworm/Release": cut });
+    const wanted = requestFor({ family: "debian", release: "bookworm", arch: "amd64" });
+    await expect(resolveTree(catalog, wanted, tree)).rejects.toMatchObject({
+      code: "INVALID_SOURCE",
+      message: expect.stringMatching(
+        /not there: install\.amd.*; dists\/bookworm\/Release lists the installers dists\/bookworm\/main\/installer-arm64\/current\/images\/; dists\/bookworm\/Release ends in the middle of a line/,
+      ) as unknown,
+    });
+    const unknown = resolveTree(catalog, requestFor({}), madeUpTree({ ".treeinfo": "[gener" }).tree);
+    await expect(unknown).rejects.toThrow(/not there: treeinfo.*; \.treeinfo ends in the middle of a line/);
+  });
+
   it("that lists a suite's installers ends the search for one that is not among them", async () => {
     const release = `Origin: Debian\nSuite: s\nCodename: bookworm\nArchitectures: amd64 i386\nSHA256:\n ${SHA} 1 main/installer-amd64/current/images/SHA256SUMS\n`;
     const { tree, looked } = madeUpTree({ "dists/bookworm/Release": release });

@@ -9,7 +9,7 @@ import { verifyFiles } from "../../src/pipeline/verify-files.ts";
 import type { Proof, ProvedTree } from "../../src/pipeline/trust-chain.ts";
 import { withoutWebPages } from "../../src/pipeline/web-pages.ts";
 import { openHttpRepository } from "../../src/repository/http.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore, type StoredFile } from "../../src/store/store.ts";
 import { temporaryFolder } from "../program.ts";
 
 const IMAGES = "dists/bookworm/main/installer-amd64/current/images/";
@@ -39,14 +39,19 @@ async function serve(routes: Routes) {
   const repository = withoutWebPages(openHttpRepository(server.url, null, { retryWaits: [] }));
   closing.push(repository, server);
   const store = openStore(path.join(folder.path, "cache"));
-  const tree = (freshness: Partial<Freshness> = {}) =>
-    openCachedTree({
+  const tree = (freshness: Partial<Freshness> = {}) => {
+    const opened = openCachedTree({
       repository,
       store,
       progress: silent,
       // Every tree is that of another start, so that all of them ask.
       freshness: { freshFor: 0, offline: false, since: Date.now() + 60_000, ...freshness },
     });
+    // What vouches for the lists is not looked at here.
+    const look = (file: string) => opened.look(file, (list) => opened.readText(list));
+    const checkOneTime = (files: readonly StoredFile[]) => opened.checkOneTime(files);
+    return { look, checkOneTime };
+  };
   return { server, store, tree };
 }
 

@@ -62,6 +62,7 @@ async function start(given: Given = {}): Promise<Answer> {
     repositories: [],
     trust: [],
     guestInstallerFolder: "/nowhere",
+    maxInitrdSize: 1024 ** 3,
     records: openFileStore(at("state")),
     catalog: wholeCatalog("/nowhere"),
     cacheFolder: given.cacheFolder ?? at("cache"),

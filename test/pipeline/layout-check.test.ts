@@ -257,6 +257,27 @@ describe("a check of a server", () => {
 });
 
 describe("many checks", () => {
+  it("ask a host for at most eight things at once, by whatever spelling of its address", async () => {
+    const slowly = (body: string | Uint8Array): Behaviour => {
+      return { does: "slow", afterMs: 20, headers: { "content-length": `${body.length}` }, body };
+    };
+    const bodies = new Map<PropertyKey, Uint8Array>([
+      [`/${FOLDER}/vmlinuz`, KERNEL],
+      [`/${FOLDER}/initrd.gz`, INITRD],
+    ]);
+    const routes = new Proxy<Routes>({}, { get: (_target, path) => slowly(bodies.get(path) ?? "nothing") });
+    await using server = await startFaultServer(routes);
+    const addresses = [server.url, server.url.replace("http", "HTTP"), server.url.replace("//", "//me:pw@")];
+    const plan = addresses.flatMap((address) =>
+      ["bookworm", "bullseye", "buster", "stretch", "jessie", "wheezy"].map((release): PlannedCheck => {
+        return { addresses: [address], wanted: { ...BOOKWORM, release } };
+      }),
+    );
+    const { results } = await check(plan);
+    expect(results).toHaveLength(plan.length);
+    expect(server.mostAtOnce()).toBe(REQUESTS_AT_ONCE);
+  });
+
   it("come in the order of the plan, whoever is done first", async () => {
     await using server = await startFaultServer(GOOD);
     const wanted = [BOOKWORM, { ...BOOKWORM, release: "etch" }, BOOKWORM];

@@ -11,6 +11,8 @@ describe("the list of a Debian installer's images", () => {
     expect(of(`${B}legacy-images/netboot/xen/vmlinuz`)).toBe(`${B}legacy-images/SHA256SUMS`);
     expect(of("install.amd/vmlinuz")).toBeNull();
     expect(of("boot/x86_64/images/")).toBeNull();
+    // RHEL's images are listed in .treeinfo.
+    expect(of("images/pxeboot/vmlinuz")).toBeNull();
   });
 });
 

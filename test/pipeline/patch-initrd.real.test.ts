@@ -45,7 +45,7 @@ async function patched(
   try {
     using source = openDisk(input);
     using opened = await openOverlay(over);
-    const plan = await planPatch(source.source, { ...AS_IT_COMES, ...wishes }, limits);
+    const plan = await planPatch(source.source, opened.overlay, { ...AS_IT_COMES, ...wishes }, limits);
     const to = { path: output, mode: 0o644 };
     const done = await patchToFile({ path: input, source: source.source }, opened.overlay, plan, limits, to);
     return { ...done, path: output };
@@ -137,6 +137,36 @@ describe("an initrd of every compression", () => {
     expect(bytes.subarray(0, early.length).equals(early)).toBe(true);
     expect(bytes.subarray(early.length, early.length + 2)).toEqual(Buffer.from([0x1f, 0x8b]));
     expect((await filesOf(bytes)).map((file) => file.path)).toContain("proof");
+  });
+});
+
+describe("a folder of the overlay", () => {
+  const merged = cpioArchive(
+    { name: "usr", fields: { mode: 0o40755 } },
+    { name: "usr/lib", fields: { mode: 0o40755 } },
+    { name: "usr/lib/old", content: "old" },
+    { name: "lib", content: "usr/lib", fields: { mode: 0o120777 } },
+  );
+  const overlay = cpioArchive(
+    { name: "lib", fields: { mode: 0o40755 } },
+    { name: "lib/new", content: "new" },
+    { name: "etc", fields: { mode: 0o40755 } },
+  );
+  const appendedTo = async (initrd: Uint8Array) => {
+    const { path: output, plan } = await patched(gzipSync(initrd), overlay);
+    expect(plan.how).toBe("append");
+    const { length } = gzipSync(initrd);
+    return (await filesOf(fs.readFileSync(output).subarray(length + (-length & 3)))).map((file) => file.path);
+  };
+
+  it("does not take the place of the initrd's symbolic link", async () => {
+    expect(await appendedTo(merged)).toEqual(["lib/new", "etc"]);
+  });
+
+  it("stays where the initrd has a folder, or nothing, of its name in the end", async () => {
+    expect(await appendedTo(ORIGINAL)).toEqual(["lib", "lib/new", "etc"]);
+    const later = cpioArchive({ name: "lib", fields: { mode: 0o40755 } });
+    expect(await appendedTo(Buffer.concat([merged, later]))).toEqual(["lib", "lib/new", "etc"]);
   });
 });
 
@@ -249,7 +279,7 @@ describe("bad initrds leave no output and the original as it was", () => {
     const file = at("same");
     fs.writeFileSync(file, gzipSync(ORIGINAL));
     using source = openDisk(file);
-    const plan = await planPatch(source.source, AS_IT_COMES, LIMITS);
+    const plan = await planPatch(source.source, [], AS_IT_COMES, LIMITS);
     const done = patchToFile({ path: file, source: source.source }, [], plan, LIMITS, { path: file, mode: 0o644 });
     await expect(done).rejects.toMatchObject({ code: "OUTPUT_FAILED" });
     expect(fs.readFileSync(file).equals(gzipSync(ORIGINAL))).toBe(true);

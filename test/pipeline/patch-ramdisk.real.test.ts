@@ -49,6 +49,7 @@ const patch = (given: Partial<RamdiskPatch>) =>
     overlays: [],
     repack: false,
     kernelVersion: null,
+    maxInitrdSize: 64 * 1024 * 1024,
     store,
     progress: silent,
     ...given,
@@ -90,6 +91,16 @@ describe("an installation's ramdisk", () => {
     judgeByE2fsck(done.path);
     expect(call("debugfs", ["-R", "cat /fixed", done.path], "e2fsprogs")).toBe("by the map\n");
     expect(fs.readdirSync(path.join(store.folder, "tmp"))).toEqual([]);
+  });
+});
+
+describe("a ramdisk that grows past the host's limit", () => {
+  it("stops the installation and leaves nothing in the store", async () => {
+    const bomb = await stored("bomb.gz", gzipSync(cpioArchive({ name: "zeros", content: Buffer.alloc(3_000_000) })));
+    const failure = patch({ ramdisk: bomb, repack: true, maxInitrdSize: 2_000_000 });
+    await expect(failure).rejects.toMatchObject({ code: "BUDGET_EXCEEDED" });
+    expect(fs.readdirSync(path.join(store.folder, "tmp"))).toEqual([]);
+    expect((await patch({ ramdisk: bomb, repack: true, maxInitrdSize: 4_000_000 })).digest).not.toBe(bomb.digest);
   });
 });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PinnedDigests } from "../../src/base/checksum.ts";
 import { readPin } from "../../src/base/checksum.ts";
 import { decodeText } from "../../src/base/text.ts";
-import { TRUST_POLICIES, type TrustPolicy } from "../../src/base/trust-settings.ts";
+import { KEYRING_FOLDERS, TRUST_POLICIES, type TrustPolicy } from "../../src/base/trust-settings.ts";
 import { resolveTree } from "../../src/distro/resolve.ts";
 import { checkExpected, openTrustChain, type ProvedTree, type TrustWanted } from "../../src/pipeline/trust-chain.ts";
 import { catalog, requestFor } from "../distro/tree.ts";
@@ -208,6 +208,41 @@ describe("Debian's chain", () => {
     expect(accepted.warnings.join()).toContain("a key that has expired since, which was accepted");
     const forged = altered(tree, DEBIAN.kernel);
     await expect(verify(forged, { acceptExpiredKeys: true })).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
+  });
+});
+
+describe("Debian's own InRelease, as apt keeps it", () => {
+  const lists = "/var/lib/apt/lists";
+  const name = fs.existsSync(lists)
+    ? fs.readdirSync(lists).find((each) => /debian_dists_bookworm_InRelease$/.test(each))
+    : undefined;
+  const real = () => {
+    if (name === undefined) throw new Error(`no InRelease of bookworm in ${lists}: apt-get update`);
+    return fs.readFileSync(path.join(lists, name));
+  };
+  /** A mirror with the real index and with a list and files that are not the real ones. */
+  const mirror = (change: (text: string) => string = (text) => text) => {
+    const tree = debian({ sign: "none" }).set(`${DEBIAN.suite}InRelease`, Buffer.from(change(real().toString())));
+    return without(tree, `${DEBIAN.suite}Release`);
+  };
+  /** Debian's packages put theirs there. */
+  const system = { keyrings: KEYRING_FOLDERS };
+
+  it("vouches for one list of images, and for no other: found with the keyrings of the system", async () => {
+    const listed = / ([0-9a-f]{64}) +\d+ main\/installer-amd64\/current\/images\/SHA256SUMS\n/.exec(real().toString());
+    const failure = verify(mirror(), system);
+    await expect(failure).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
+    await expect(failure).rejects.toThrow(
+      /SHA256SUMS is not the file that .*InRelease, signed by [0-9A-F]{16} .*Debian/,
+    );
+    await expect(failure).rejects.toThrow(`expected sha256:${listed?.[1] ?? "?"}`);
+  });
+
+  it("that was altered so that it lists another one is refused before that is looked at", async () => {
+    const list = mirror().get(`${DEBIAN.images}SHA256SUMS`) ?? "";
+    const forge = (text: string) =>
+      text.replace(/ [0-9a-f]{64}( +\d+ main\/installer-amd64\/current\/images\/SHA256SUMS\n)/, ` ${hex(list)}$1`);
+    await expect(verify(mirror(forge), system)).rejects.toMatchObject({ code: "SIGNATURE_BAD" });
   });
 });
 

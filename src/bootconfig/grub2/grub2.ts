@@ -13,7 +13,7 @@ import { fallbackNodes, nodeNamed } from "./default-entry.ts";
 import { Environment } from "./environment.ts";
 import { GuestFiles } from "./guest-files.ts";
 import { Notes, shown, type BlsReader, type Menu, type Run } from "./machine.ts";
-import { bootedBy, entriesOf, newMachine, readMenu, type MenuNode } from "./menu-tree.ts";
+import { bootedBy, entriesOf, newMachine, readMenu, usersOf, type MenuNode } from "./menu-tree.ts";
 
 /** Statements, words and passes of loops: far more than any config that boots takes. */
 const MAX_STEPS = 200_000;
@@ -85,7 +85,7 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
     .flatMap((node) => firstEntry(node, entries))
     .filter((index) => index >= 0);
   const chosen = chooseDefault(run, nodes, entries, environment, fallback, explanation);
-  const superusers = (environment.get("superusers") ?? "").split(/[ ,;|&]+/).filter((user) => user !== "");
+  const superusers = usersOf(environment.get("superusers") ?? "");
   for (const { entry, notes } of all) if (entry === entries[chosen]) notes.forEach((note) => run.notes.add(note));
   const notes = run.notes.lines();
   if (reasons.length > 0) notes.push(...reasons.slice(0, 20).map((reason) => `boots no kernel: ${reason}`));
@@ -98,6 +98,7 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
     timeout: readTimeout(environment.get("timeout")),
     timeoutStyle: readTimeoutStyle(environment.get("timeout_style")),
     passwords: run.passwords.filter(({ user }) => user !== null && superusers.includes(user)),
+    isGuarded: environment.get("superusers") !== undefined,
     explanation,
     notes,
   };

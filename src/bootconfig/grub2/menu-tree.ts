@@ -3,7 +3,7 @@
  * on a copy of the menu's variables; submenus are opened.
  */
 import { GuestbootError } from "../../base/errors.ts";
-import type { BootEntry, FileReference, MenuStep } from "../boot-config.ts";
+import type { BootEntry, FileReference, MenuPassword, MenuStep } from "../boot-config.ts";
 import { empty } from "./commands/loading.ts";
 import { execute, executeText } from "./execute.ts";
 import { NEXT, Notes, shown, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
@@ -19,7 +19,13 @@ export type MenuNode =
       /** What running its body had to say: of interest where it is the one that boots. */
       readonly notes: readonly string[];
     }
-  | { readonly kind: "menu"; readonly step: MenuStep; readonly nodes: readonly MenuNode[] };
+  | {
+      readonly kind: "menu";
+      readonly step: MenuStep;
+      readonly nodes: readonly MenuNode[];
+      /** Its own `default`, which its body has set; null where it has not. */
+      readonly default: string | null;
+    };
 
 /** Submenus inside submenus. */
 const MAX_DEPTH = 10;
@@ -32,7 +38,11 @@ export function readMenu(run: Run, menu: Menu, functions: Functions, around: rea
     const isBls = item.kind === "bls";
     const { title, id } = isBls ? item.entry : item;
     const step: MenuStep = { position, title, id };
-    if (isBls) return { kind: "entry", step, entry: { ...item.entry, ...placed(step, around) }, reason: "", notes: [] };
+    if (isBls) {
+      const { users = [], ...entry } = item.entry;
+      const passwords = passwordsOf(run, users);
+      return { kind: "entry", step, entry: { ...entry, ...placed(step, around), passwords }, reason: "", notes: [] };
+    }
     try {
       return readItem(run, menu, functions, item, step, around);
     } catch (error) {
@@ -54,6 +64,8 @@ function readItem(
   const here = [...around, step];
   const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
   environment.set("chosen", here.map(nameInPath).join(">"));
+  // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
+  environment.unset("default");
   const below: Menu = { items: [], environment };
   const notes = new Notes();
   const files = run.files.copy();
@@ -65,20 +77,31 @@ function readItem(
     if (here.length > MAX_DEPTH) {
       throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
     }
-    return { kind: "menu", step, nodes: readMenu({ ...run, files }, opened, machine.functions, here) };
+    const nodes = readMenu({ ...run, files }, opened, machine.functions, here);
+    return { kind: "menu", step, nodes, default: opened.environment.get("default") ?? null };
   }
   const loaded = bootedBy(machine.loaded);
   if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
-  const superusers = environment.get("superusers") ?? "";
   const entry: BootEntry = {
     title: item.title,
     id: item.id,
     ...loaded,
     ...placed(step, around),
-    isLocked: superusers !== "" && !item.isUnrestricted,
+    // Also where the list of superusers is empty: then it is locked for everybody.
+    isLocked: environment.get("superusers") !== undefined && !item.isUnrestricted,
+    passwords: passwordsOf(run, usersOf(item.users ?? "")),
     hotkey: item.hotkey,
   };
   return { kind: "entry", step, entry, reason: "", notes: notes.lines() };
+}
+
+/** The names in a list of users. */
+export function usersOf(list: string): string[] {
+  return list.split(/[ ,;|&]+/).filter((user) => user !== "");
+}
+
+function passwordsOf(run: Run, users: readonly string[]): MenuPassword[] {
+  return run.passwords.filter(({ user }) => user !== null && users.includes(user));
 }
 
 function nameInPath({ id, title }: MenuStep): string {

@@ -6,7 +6,7 @@
  * runs already. What is no Linux kernel (`LOCALBOOT`, boot sectors, disk images, other programs) is named.
  */
 import { quote } from "../../base/printable.ts";
-import type { BootEntry, ConfigPlace, FileReference } from "../boot-config.ts";
+import type { BootEntry, ConfigPlace, FileReference, MenuPassword } from "../boot-config.ts";
 import { splitWord } from "../grub-legacy-line.ts";
 import { findFile, titleOf, type Label } from "./read-menu.ts";
 
@@ -35,10 +35,18 @@ export function readLabel(
     id: label.name,
     submenu: label.submenu,
     isLocked: label.isLocked,
+    passwords: label.password === null ? [] : [passwordOf(label.password)],
     kernel: reference(line.kernel),
     ramdisks: line.initrds.map(reference),
     arguments: line.arguments,
   };
+}
+
+/** A password of `MENU PASSWD` or `MENU MASTER PASSWD`: its first letters tell how it is kept. */
+export function passwordOf(value: string): MenuPassword {
+  const forms = { $1$: "md5-crypt", $4$: "sha1-base64", $5$: "sha256-crypt", $6$: "sha512-crypt" } as const;
+  const known = Object.entries(forms).find(([prefix]) => value.startsWith(prefix));
+  return { user: null, form: known?.[1] ?? "plain", value };
 }
 
 /** Types by name, as `KERNEL` tells them apart; everything else is a Linux kernel. */

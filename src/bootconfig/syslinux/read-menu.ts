@@ -26,6 +26,8 @@ export interface Label {
   initrd: string | null;
   isMenuDefault: boolean;
   isLocked: boolean;
+  /** `MENU PASSWD` with one of its own; null: only the menu's opens it. */
+  password: string | null;
   /** It has another config in place of an image: that one's labels follow it. */
   opensConfig: boolean;
 }
@@ -162,6 +164,7 @@ export function newLabel(name: string, folder: string, submenu: readonly string[
     initrd: null,
     isMenuDefault: false,
     isLocked: false,
+    password: null,
     opensConfig: false,
   };
 }
@@ -236,7 +239,10 @@ function readMenuCommand(value: string, where: Where, state: State, reading: Rea
       if (label !== null) label.isMenuDefault = true;
       break;
     case "passwd":
-      if (label !== null) label.isLocked = true;
+      if (label !== null) {
+        label.isLocked = true;
+        label.password = rest === "" ? null : rest;
+      }
       break;
     case "master":
       if (splitWord(rest).word.toLowerCase() === "passwd") reading.menu.masterPassword = splitWord(rest).rest;

@@ -7,9 +7,9 @@
  */
 import { GuestbootError } from "../../base/errors.ts";
 import { quote } from "../../base/printable.ts";
-import type { BootConfig, BootEntry, ConfigPlace, ConfigReader, MenuPassword } from "../boot-config.ts";
+import type { BootConfig, BootEntry, ConfigPlace, ConfigReader } from "../boot-config.ts";
 import { splitWord } from "../grub-legacy-line.ts";
-import { readLabel } from "./read-label.ts";
+import { passwordOf, readLabel } from "./read-label.ts";
 import { newLabel, readSyslinuxMenu, type Label, type SyslinuxMenu } from "./read-menu.ts";
 
 const MAX_NOTES = 50;
@@ -119,12 +119,6 @@ const isProgram = (commandLine: string): boolean => splitWord(commandLine).word.
 function readTimeout({ timeout, totalTimeout }: SyslinuxMenu): number | null {
   const given = [timeout, totalTimeout].filter((value) => value !== null && value > 0);
   return given.length === 0 ? null : Math.ceil(Math.min(...given.map(Number)) / 10);
-}
-
-function passwordOf(value: string): MenuPassword {
-  const forms = { $1$: "md5-crypt", $4$: "sha1-base64", $5$: "sha256-crypt", $6$: "sha512-crypt" } as const;
-  const known = Object.entries(forms).find(([prefix]) => value.startsWith(prefix));
-  return { user: null, form: known?.[1] ?? "plain", value };
 }
 
 function noEntry(menu: SyslinuxMenu, notes: readonly string[]): GuestbootError {

@@ -7,7 +7,7 @@ import type { BootEntry } from "../../bootconfig/boot-config.ts";
 import { emptyEntry, linesOfEntry } from "./entry-lines.ts";
 import { lineInput } from "./line-input.ts";
 import type { MenuState, MenuWorld, Protected, Screen } from "./menu-state.ts";
-import { areCheckable, haveUsers } from "./password.ts";
+import { areCheckable, haveUsers, isGuarded, passwordsFor } from "./password.ts";
 
 export const LIST: Screen = { kind: "list" };
 
@@ -23,9 +23,13 @@ export function boot(state: MenuState, entry: BootEntry, world: MenuWorld, back:
 
 /** Does what was asked for, after the password where one is wanted. */
 export function ask(state: MenuState, wanted: Protected, world: MenuWorld): MenuState {
-  const passwords = world.config.passwords ?? [];
-  const isFree = wanted.kind === "boot" && wanted.entry.isLocked !== true;
-  if (isFree || state.isUnlocked || passwords.length === 0) return act(state, wanted, world);
+  const passwords = passwordsFor(world.config, wanted);
+  const isFree =
+    wanted.kind === "boot"
+      ? wanted.entry.isLocked !== true || (passwords.length === 0 && !isGuarded(world.config))
+      : !isGuarded(world.config);
+  if (isFree || state.isUnlocked) return act(state, wanted, world);
+  if (passwords.length === 0) return say(state, "This is locked, and the menu has no password that opens it.", LIST);
   if (!areCheckable(passwords)) {
     return say(state, "this menu is locked by a password of a kind that cannot be checked here", LIST);
   }

@@ -7,6 +7,7 @@ import type { Key } from "./key.ts";
 import { listRows } from "./layout.ts";
 import { indexOfEntry, itemsAt, type MenuItem } from "./menu-tree.ts";
 import type { MenuState, MenuWorld } from "./menu-state.ts";
+import { isGuarded } from "./password.ts";
 
 export function listKey(state: MenuState, key: Key, world: MenuWorld): MenuState {
   const items = itemsAt(world.config, state.list.way);
@@ -66,8 +67,8 @@ function letterKey(state: MenuState, letter: string, items: readonly MenuItem[],
     case "b":
       return enter(state, items, world);
     case "p":
-      return (world.config.passwords ?? []).length === 0
-        ? say(state, "This menu has no password: nothing is locked.", state.screen)
+      return !isGuarded(world.config)
+        ? say(state, "This menu has no password: everything can be edited.", state.screen)
         : ask(state, { kind: "unlock" }, world);
     case "u":
       return moveBy(state, -1, items);

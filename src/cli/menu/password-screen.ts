@@ -5,7 +5,7 @@ import { act, LIST, say } from "./actions.ts";
 import type { Key } from "./key.ts";
 import { editLine, lineInput } from "./line-input.ts";
 import type { MenuState, MenuWorld, PasswordScreen } from "./menu-state.ts";
-import { isPassword } from "./password.ts";
+import { isPassword, passwordsFor } from "./password.ts";
 
 export function passwordKey(state: MenuState, screen: PasswordScreen, key: Key, world: MenuWorld): MenuState {
   if (key.kind === "named" && key.name === "enter") return answered(state, screen, world);
@@ -20,8 +20,9 @@ function answered(state: MenuState, screen: PasswordScreen, world: MenuWorld): M
   if (screen.asks === "user") {
     return { ...state, screen: { ...screen, asks: "password", user: text, input: lineInput("") } };
   }
-  if (!isPassword(world.config.passwords ?? [], screen.user, text)) {
+  const opensAll = isPassword(world.config.passwords ?? [], screen.user, text);
+  if (!opensAll && !isPassword(passwordsFor(world.config, screen.then), screen.user, text)) {
     return say(state, screen.user === "" ? "Wrong password." : "Wrong user or password.", LIST);
   }
-  return act({ ...state, isUnlocked: true }, screen.then, world);
+  return act({ ...state, isUnlocked: opensAll }, screen.then, world);
 }

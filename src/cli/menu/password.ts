@@ -4,13 +4,24 @@
  *
  * Not checked: sha256-crypt and sha512-crypt; a menu that has only such passwords stays locked.
  */
-import type { MenuPassword } from "../../bootconfig/boot-config.ts";
+import type { BootConfig, MenuPassword } from "../../bootconfig/boot-config.ts";
 import { encodeText } from "../../base/text.ts";
+import type { Protected } from "./menu-state.ts";
 import { md5Crypt } from "./md5-crypt.ts";
 
 /** Rounds of PBKDF2 that a guest's config may ask of us; `grub-mkpasswd-pbkdf2` makes 10,000. About a second. */
 const MAX_ITERATIONS = 2_000_000;
 const MAX_DERIVED_BYTES = 1024;
+
+/** Does the menu ask before it lets anybody edit? */
+export function isGuarded({ passwords = [], isGuarded: said }: BootConfig): boolean {
+  return said ?? passwords.length > 0;
+}
+
+/** Those that `wanted` is done after: the menu's, and the entry's own where it is to be booted. */
+export function passwordsFor({ passwords = [] }: BootConfig, wanted: Protected): readonly MenuPassword[] {
+  return wanted.kind === "boot" ? [...passwords, ...(wanted.entry.passwords ?? [])] : passwords;
+}
 
 /** Is one of the passwords that user's and this one? `user` counts only where the config names users. */
 export function isPassword(passwords: readonly MenuPassword[], user: string, typed: string): boolean {

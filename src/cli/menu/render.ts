@@ -16,6 +16,7 @@ import type {
   MenuWorld,
   PasswordScreen,
 } from "./menu-state.ts";
+import { isGuarded } from "./password.ts";
 import { cutToWidth, textWidth } from "./text-width.ts";
 
 /** One row; never wider than the terminal's columns less one. */
@@ -101,16 +102,18 @@ function itemRow(item: MenuItem, isSelected: boolean, width: number, state: Menu
 }
 
 function helpRows(state: MenuState, world: MenuWorld): Row[] {
-  const isLocked = (world.config.passwords ?? []).length > 0 && !state.isUnlocked;
+  const isLocked = isGuarded(world.config) && !state.isUnlocked;
   const back = state.list.way.length > 0 ? " Esc goes back." : "";
-  return [
-    plain(` Up and Down select, Enter boots.${back}`),
-    plain(
-      isLocked
-        ? " p asks for the password; without it nothing can be edited."
-        : " e edits an entry, a its arguments; c is a command line.",
-    ),
-  ];
+  const columns = usableColumns(state.size);
+  const [move = ""] = inWidth([` Up and Down select, Enter boots.${back}`], [` Enter boots.${back}`], columns);
+  const [edit = ""] = isLocked
+    ? inWidth([" p asks for the password; without it nothing can be edited."], [" p asks for the password"], columns)
+    : inWidth(
+        [" e edits an entry, a its arguments; c is a command line."],
+        [" e edit, a arguments, c commands"],
+        columns,
+      );
+  return [plain(move), plain(edit)];
 }
 
 function footOf(state: MenuState): string {
@@ -122,13 +125,7 @@ function renderEditor(state: MenuState, screen: EditorScreen): Frame {
   const columns = usableColumns(state.size);
   const tall = state.size.rows >= 10;
   const rows: Row[] = tall ? [plain(` ${printable(screen.entry.title)}`), plain("")] : [];
-  const help =
-    screen.input === null
-      ? [
-          " Enter edits the line, o and O open a new one, d takes it out.",
-          " b or Ctrl-X boots, Esc goes back to the menu.",
-        ]
-      : [" Enter keeps the line, Esc leaves it as it was, Tab completes a file's name.", " Ctrl-X or F10 boots."];
+  const help = editorHelp(screen.input !== null, columns);
   const first = rows.length;
   const room = Math.max(1, state.size.rows - first - (tall ? help.length + 1 : 0));
   const top = Math.floor(screen.selected / room) * room;
@@ -152,8 +149,36 @@ function renderEditor(state: MenuState, screen: EditorScreen): Frame {
   return { rows, cursor: { row: first + screen.selected - top, column } };
 }
 
+/** What the keys do, in fewer words where the long ones would be cut. */
+function editorHelp(isTyping: boolean, columns: number): readonly string[] {
+  if (isTyping) {
+    return inWidth(
+      [" Enter keeps the line, Esc leaves it as it was, Tab completes a file's name.", " Ctrl-X or F10 boots."],
+      [" Enter keeps it, Esc does not", " Tab completes, Ctrl-X boots"],
+      columns,
+    );
+  }
+  return inWidth(
+    [
+      " Enter edits the line, o and O open a new one, d takes it out.",
+      " b or Ctrl-X boots, Esc goes back to the menu.",
+    ],
+    [" Enter edits, o opens, d deletes", " b boots, Esc goes back"],
+    columns,
+  );
+}
+
+function inWidth(lines: readonly string[], short: readonly string[], columns: number): readonly string[] {
+  return lines.every((line) => textWidth(line) <= columns) ? lines : short;
+}
+
 function renderArguments(state: MenuState, screen: ArgumentsScreen): Frame {
-  const heading = [` ${printable(screen.entry.title)}`, "", " The kernel's arguments; Enter boots, Esc goes back:", ""];
+  const [question = ""] = inWidth(
+    [" The kernel's arguments; Enter boots, Esc goes back:"],
+    [" Enter boots, Esc goes back:"],
+    usableColumns(state.size),
+  );
+  const heading = [` ${printable(screen.entry.title)}`, "", question, ""];
   return renderQuestion(state, heading, " > ", screen.input);
 }
 

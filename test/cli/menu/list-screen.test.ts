@@ -197,6 +197,35 @@ describe("a menu with a password", () => {
     expect(open.text()).toContain("no password");
   });
 
+  it("boots one entry with its own password, which opens nothing else", () => {
+    const own = config([entry("one", { isLocked: true, passwords: [{ user: null, form: "plain", value: "mine" }] })], {
+      passwords: [PLAIN],
+    });
+    const menu = session(own);
+    menu.press("e", "mine", "enter");
+    expect(menu.text()).toContain("Wrong password.");
+    menu.press("enter", "enter", "mine", "enter");
+    expect(menu.state).toMatchObject({ outcome: { kind: "boot" }, isUnlocked: false });
+  });
+
+  it("asks for an entry's own password where the menu has none, and leaves the rest open", () => {
+    const menu = session(config([entry("one", { isLocked: true, passwords: [PLAIN] })]));
+    menu.press("enter");
+    expect(menu.text()).toContain("Password:");
+    menu.press("escape", "c");
+    expect(menu.state.screen.kind).toBe("command");
+  });
+
+  it("stays closed where there are superusers and none has a password, as GRUB's", () => {
+    const menu = session(config([entry("open"), entry("shut", { isLocked: true })], { isGuarded: true }));
+    menu.press("c");
+    expect(menu.text()).toContain("no password that opens it");
+    menu.press("enter", "down", "enter");
+    expect(menu.text()).toContain("no password that opens it");
+    menu.press("enter", "up", "enter");
+    expect(menu.state.outcome?.kind).toBe("boot");
+  });
+
   it("asks for the user where the config names users, and takes each user's own password only", () => {
     const users = config([entry("one")], {
       passwords: [
@@ -260,6 +289,16 @@ describe("any size of the terminal", () => {
       expect(frame.cursor.row).toBeGreaterThanOrEqual(0);
       expect(frame.cursor.row).toBeLessThan(rows);
       expect(frame.cursor.column).toBeLessThan(columns);
+    }
+  });
+
+  it("says in fewer words what the keys do where the long ones would be cut", () => {
+    const menu = session(TWO, { size: { columns: 40, rows: 12 } });
+    expect(menu.text()).toContain("e edit, a arguments, c commands");
+    for (const key of ["e", "enter", "escape", "escape", "a"]) {
+      menu.press(key);
+      if (menu.state.screen.kind === "list") continue;
+      expect(menu.rows().find((row) => row.includes("Esc"))).not.toMatch(/^$|>$/);
     }
   });
 
