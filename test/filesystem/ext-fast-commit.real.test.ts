@@ -54,7 +54,7 @@ function prepare(): void {
   }
   fs.mkdirSync(at("boot"));
   fs.mkdirSync(at("many"));
-  for (let index = 0; index < 600; index++) fs.writeFileSync(at(`many/a-name-that-takes-its-room-${index}`), "");
+  for (let index = 0; index < 400; index++) fs.writeFileSync(at(`many/a-name-that-takes-its-room-${index}`), "");
 }
 
 function writeAt(name: string, bytes: Uint8Array, offset: number): void {
