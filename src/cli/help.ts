@@ -84,7 +84,7 @@ Lists the entries of a guest's boot config. A folder stands for the root of a gu
 Lists a folder of a guest (/ where none is named), as far as its filesystem's reader tells. Nothing is changed. A folder
 in place of a disk stands for the root of a guest's filesystem.
 
-  --volume V     a partition's number, a UUID, a label, or a volume's name; the first that has the path where not given
+  --volume V     a partition's number, a UUID, a label, or a volume's name (vg/root); else the first that has the path
   --offset N     bytes from the disk's start to its only filesystem
   --json         machine-readable`,
   },
@@ -94,7 +94,7 @@ in place of a disk stands for the root of a guest's filesystem.
 
 Prints a guest's file byte for byte; symbolic links are followed inside the guest. Nothing is changed.
 
-  --volume V     a partition's number, a UUID, a label, or a volume's name; the first that has the path where not given
+  --volume V     a partition's number, a UUID, a label, or a volume's name (vg/root); else the first that has the path
   --offset N     bytes from the disk's start to its only filesystem`,
   },
   patch: {

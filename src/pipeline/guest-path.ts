@@ -5,6 +5,7 @@ import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { quote } from "../base/printable.ts";
 import type { FilesystemNode, GuestFilesystem } from "../filesystem/filesystem.ts";
 import type { BootPlace, BootSearch } from "./find-boot.ts";
+import { deviceNames } from "./mount-points.ts";
 
 export interface GuestPath {
   readonly place: BootPlace;
@@ -14,8 +15,8 @@ export interface GuestPath {
 }
 
 /**
- * @param volume its name ("lvm vg/root"), its partition number, or the UUID or label of its filesystem; null: the first
- *   in the loader's order that has the path
+ * @param volume its name ("lvm vg/root", also "vg/root" or "/dev/vg/root"), its partition's number, UUID or label, or the
+ *   UUID or label of its filesystem; null: the first in the loader's order that has the path
  * @throws FILE_MISSING saying of each volume why it is not that; NO_FILESYSTEM where no volume is called so
  */
 export function findInGuest(search: BootSearch, volume: string | null, path: string): GuestPath {
@@ -46,9 +47,11 @@ export function findInGuest(search: BootSearch, volume: string | null, path: str
 }
 
 function isCalled(place: BootPlace, volume: string): boolean {
-  if (place.name === volume || String(place.number) === volume || place.partitionUuid === volume) return true;
+  if (place.name === volume || String(place.number) === volume) return true;
+  if (place.partitionUuid === volume.toLowerCase() || place.partitionLabel === volume) return true;
+  if (place.name === `lvm ${volume}` || deviceNames(place.name).includes(volume)) return true;
   // By what is on it only where its place does not say: opening a filesystem may fail.
   if (/^\d+$/.test(volume)) return false;
   const { uuid, label } = place.filesystem();
-  return uuid === volume || label === volume;
+  return uuid?.toLowerCase() === volume.toLowerCase() || label === volume;
 }

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { Budget } from "../base/budget.ts";
 import type { ByteSource } from "../base/byte-source.ts";
-import { GuestbootError } from "../base/errors.ts";
+import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { expandMember, type Compression } from "../compress/compression.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { openFilesystem } from "../filesystem/detect.ts";
@@ -26,7 +26,7 @@ import { readXenDecompressors } from "../kernel/host-xen.ts";
 import { HEAD_SIZE, readKernelImage } from "../kernel/kernel-image.ts";
 import { makeTemporary } from "../store/temporary.ts";
 import { inspectDisk, type InspectedDisk } from "./inspect-disk.ts";
-import { openGuest } from "./open-guest.ts";
+import { openGuest, type OpenGuest } from "./open-guest.ts";
 
 /** `size` is always the file's, in bytes. */
 export type Inspected =
@@ -164,12 +164,23 @@ function isDiskByItsKind(path: string): boolean {
 function diskAt(path: string, otherwise: GuestbootError | null, onFile: unknown): InspectedDisk {
   if (onFile !== null && otherwise === null) throw isDisk(path, `guestboot ls ${path} /`);
   using guest = openGuest(path);
-  const disk = inspectDisk(guest);
-  const isNothing =
-    disk.image === "raw" && disk.table === "none" && disk.volumes.every((each) => each.filesystem === null);
-  if (otherwise !== null && isNothing) throw otherwise;
+  if (otherwise !== null && holdsNothing(guest)) throw otherwise;
   if (onFile !== null) throw isDisk(path, `guestboot ls ${path} /`);
-  return disk;
+  return inspectDisk(guest);
+}
+
+/** Neither a table, nor anything that says what it is: not even something that cannot be read, such as LUKS. */
+function holdsNothing({ table, search }: OpenGuest): boolean {
+  if (table === null || table.image !== "raw" || table.table !== "none" || table.refused.length > 0) return false;
+  if (table.volumes.some(({ kind }) => kind !== "whole disk")) return false;
+  return search.places.every((place) => {
+    try {
+      place.filesystem();
+      return false;
+    } catch (thrown) {
+      return asGuestbootError(thrown).code === "NO_FILESYSTEM";
+    }
+  });
 }
 
 function isDisk(path: string, instead: string): GuestbootError {

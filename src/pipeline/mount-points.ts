@@ -94,7 +94,7 @@ function isCalled(volume: GuestVolume, { by, value }: VolumeName): boolean {
 }
 
 /** The names of a logical volume below /dev; device mapper doubles hyphens, so that one can part group and volume. */
-function deviceNames(name: string): readonly string[] {
+export function deviceNames(name: string): readonly string[] {
   const logical = /^lvm ([^/]+)\/(.+)$/s.exec(name);
   if (logical === null) return [];
   const [, group = "", volume = ""] = logical;

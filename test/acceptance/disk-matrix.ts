@@ -67,7 +67,13 @@ export const FILESYSTEMS: readonly MatrixDisk[] = [
   ext("ext4, `metadata_csum_seed`", "ext4", "-O", "metadata_csum_seed"),
   ext("ext4, `inline_data`", "ext4", "-O", "inline_data", "-I", "512"),
   ext("ext4, `casefold`", "ext4", "-O", "casefold"),
-  { what: "ext4 after a crash, a new kernel in its journal", make: makeCrashed },
+  ext("ext4, `bigalloc`", "ext4", "-O", "bigalloc"),
+  ext("ext4, `meta_bg`", "ext4", "-O", "meta_bg,^resize_inode", "-b", "1024", "-g", "1024"),
+  { what: "ext4 after a crash, a new kernel in its journal", make: (image, guest) => makeCrashed(image, guest, []) },
+  {
+    what: "ext4 after a crash, a new kernel in its fast commits",
+    make: (image, guest) => makeCrashed(image, guest, ["-O", "fast_commit"]),
+  },
   xfs("XFS 4, as RHEL 7 and older make it", "-m", "crc=0", "-n", "ftype=0"),
   xfs("XFS 5", "-m", "crc=1"),
   xfs(
@@ -81,12 +87,15 @@ export const FILESYSTEMS: readonly MatrixDisk[] = [
   btrfs("btrfs, compressed with zstd", ",compress-force=zstd"),
   btrfs("btrfs, compressed with LZO", ",compress-force=lzo"),
   { what: "btrfs, root in the default subvolume", make: makeSubvolume },
-  { what: "FAT32", make: makeFat },
+  { what: "FAT16", make: (image, folder) => makeFat(image, folder, 32, "16") },
+  { what: "FAT32", make: (image, folder) => makeFat(image, folder, 64, "32") },
   { what: "ISO 9660 with Rock Ridge", make: (image, folder) => makeIso(image, folder, []) },
   {
     what: "ISO 9660, hybrid with an MBR",
     make: (image, folder) => makeIso(image, folder, ["-partition_offset", "16"]),
   },
+  squashfs("squashfs, gzip", "gzip"),
+  squashfs("squashfs, LZ4", "lz4"),
   squashfs("squashfs, zstd", "zstd"),
   squashfs("squashfs, xz", "xz"),
 ];
@@ -96,23 +105,29 @@ export const TABLES: readonly MatrixDisk[] = [
   { what: "MBR, a logical partition", make: (image, folder) => makeMbr(image, folder, true) },
   { what: "GPT", make: (image, folder) => makeGpt(image, folder, 512, 1) },
   { what: "GPT, the third partition", make: (image, folder) => makeGpt(image, folder, 512, 3) },
+  { what: "GPT, its first copy damaged", make: makeDamagedGpt },
   { what: "GPT with sectors of 4096 bytes", make: (image, folder) => makeGpt(image, folder, 4096, 1) },
   { what: "LVM, a linear volume", make: makeLvm },
   { what: "Linux RAID 1, metadata 1.0", make: (image, folder) => makeRaid(image, folder, "1.0") },
+  { what: "Linux RAID 1, metadata 1.1", make: (image, folder) => makeRaid(image, folder, "1.1") },
   { what: "Linux RAID 1, metadata 1.2", make: (image, folder) => makeRaid(image, folder, "1.2") },
+  {
+    what: "VHD, fixed",
+    make: (image, folder) => makeImage(image, folder, "vpc", ["-o", "subformat=fixed"]),
+  },
   { what: "VHD, dynamic", make: (image, folder) => makeImage(image, folder, "vpc", []) },
   { what: "QCOW2", make: (image, folder) => makeImage(image, folder, "qcow2", []) },
   { what: "QCOW2, compressed", make: (image, folder) => makeImage(image, folder, "qcow2", ["-c"]) },
 ];
 
 /** The old kernel and menu are in their places, the new ones so far in the journal only. */
-function makeCrashed(image: string, folder: string): void {
+function makeCrashed(image: string, folder: string, options: readonly string[]): void {
   const before = `${image}.before`;
   const mounted = `${image}.mounted`;
   fs.cpSync(folder, before, { recursive: true });
   fs.writeFileSync(path.join(before, "boot/vmlinuz"), "the old kernel");
   const live = `${image}.live`;
-  makeFilesystemImage({ path: live, type: "ext4", sizeMiB: 64, folder: before });
+  makeFilesystemImage({ path: live, type: "ext4", sizeMiB: 64, folder: before, options });
   fs.mkdirSync(mounted);
   call("mount", ["-t", "ext4", "-o", "loop,rw", live, mounted], "mount");
   try {
@@ -139,8 +154,8 @@ function makeSubvolume(image: string, folder: string): void {
   });
 }
 
-function makeFat(image: string, folder: string): void {
-  makeFatImage(image, 64 * 1024, ["-F", "32"]);
+function makeFat(image: string, folder: string, sizeMiB: number, bits: "16" | "32"): void {
+  makeFatImage(image, sizeMiB * 1024, ["-F", bits]);
   mtools("mcopy", image, "-s", path.join(folder, "boot"), "::/");
 }
 
@@ -173,6 +188,13 @@ function makeGpt(image: string, folder: string, sectorSize: number, number: numb
   putExt4(image, folder, MIB * (1 + 4 * (number - 1)));
 }
 
+function makeDamagedGpt(image: string, folder: string): void {
+  makeGpt(image, folder, 512, 1);
+  const fd = fs.openSync(image, "r+");
+  fs.writeSync(fd, Buffer.alloc(512, 0xff), 0, 512, 512);
+  fs.closeSync(fd);
+}
+
 function makeLvm(image: string, folder: string): void {
   withLvmDisk(image, 64, (disk) => {
     disk.lvm("pvcreate", "-ff", "-y", "--dataalignment", "1m", disk.device);
@@ -182,7 +204,7 @@ function makeLvm(image: string, folder: string): void {
   putExt4(image, folder, MIB);
 }
 
-function makeRaid(image: string, folder: string, version: "1.0" | "1.2"): void {
+function makeRaid(image: string, folder: string, version: "1.0" | "1.1" | "1.2"): void {
   const start = version === "1.0" ? 0 : 2 * MIB;
   emptyDisk(image, 48);
   putExt4(image, folder, start);

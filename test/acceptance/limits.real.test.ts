@@ -18,6 +18,10 @@ beforeAll(() => {
   for (let index = 0; index < 20; index++) fs.writeFileSync(path.join(guest, `file-${index}`), "");
   for (let index = 0; index < 5; index++) fs.symlinkSync(`link-${index + 1}`, path.join(guest, `link-${index}`));
   fs.writeFileSync(path.join(guest, "link-5"), "behind five links\n");
+  fs.mkdirSync(path.join(guest, "one/two/three/four"), { recursive: true });
+  const pieces = fs.openSync(path.join(guest, "pieces"), "w");
+  for (let index = 0; index < 20; index++) fs.writeSync(pieces, "piece", index * 16 * 1024);
+  fs.closeSync(pieces);
   makeFilesystemImage({ path: image, type: "ext4", sizeMiB: 8, folder: guest });
   const half = noise(1_500_000, 1);
   // Twice the same: it packs, so it cannot be sent as it lies on the disk.
@@ -39,6 +43,14 @@ describe("guestboot ls", () => {
     expect(ended.stderr).toContain("set max-directory-entries under [limits] in /etc/guestboot.conf");
   });
 
+  it("goes no deeper into folders than is allowed", () => {
+    const deep = "/one/two/three/four";
+    expect(guestboot(["ls", image, deep], { GUESTBOOT_MAX_TREE_DEPTH: "4" }).status).toBe(0);
+    const ended = guestboot(["ls", image, deep], { GUESTBOOT_MAX_TREE_DEPTH: "3" });
+    expect([ended.status, ended.stdout]).toEqual([1, ""]);
+    expect(ended.stderr).toContain("more than 3 folders");
+  });
+
   it("refuses a limit that is none, before it looks at the disk", () => {
     const ended = guestboot(["ls", image, "/"], { GUESTBOOT_MAX_SECONDS: "soon" });
     expect([ended.status, ended.stdout]).toEqual([1, ""]);
@@ -50,6 +62,15 @@ describe("guestboot cat", () => {
   it("follows as many links as are allowed", () => {
     expect(guestboot(["cat", image, "/link-0"], { GUESTBOOT_MAX_LINKS: "5" }).stdout).toBe("behind five links\n");
     expect(guestboot(["cat", image, "/link-0"], { GUESTBOOT_MAX_LINKS: "4" }).stderr).toContain("more than 4 symbolic");
+  });
+
+  it("gives no file of more pieces than are allowed", () => {
+    const size = (19 * 16 * 1024 + 5).toString();
+    const all = guestboot(["cat", image, "/pieces"], { GUESTBOOT_MAX_EXTENTS: "20" });
+    expect([all.status, String(all.stdout.length)]).toEqual([0, size]);
+    const ended = guestboot(["cat", image, "/pieces"], { GUESTBOOT_MAX_EXTENTS: "19" });
+    expect([ended.status, ended.stdout]).toEqual([1, ""]);
+    expect(ended.stderr).toContain("more than 19 separate pieces of a file");
   });
 
   it("gives all of a file, however many bytes a start may read", () => {

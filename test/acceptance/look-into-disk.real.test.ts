@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -127,6 +127,20 @@ describe("guestboot inspect of a disk", () => {
     const dumped = judge("dumpe2fs", ["-h", `${disk}?offset=1048576`]);
     const features = /^Filesystem features: +(.*)$/m.exec(dumped)?.[1]?.split(" ");
     expect([...((first?.filesystem?.["features"] ?? []) as string[])].sort()).toEqual([...(features ?? [])].sort());
+  });
+
+  it("says what a disk is that cannot be read", () => {
+    const locked = path.join(folder, "locked.img");
+    fs.writeFileSync(locked, "");
+    fs.truncateSync(locked, 20 * 1024 * 1024);
+    const options = ["--batch-mode", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", "-"];
+    execFileSync("cryptsetup", ["luksFormat", ...options, locked], { input: "secret" });
+    const { stdout, status } = guestboot("inspect", locked);
+    expect([status, stdout]).toEqual([0, expect.stringContaining("cannot be read: it is encrypted (LUKS 1)")]);
+    const image = path.join(folder, "disk.vmdk");
+    judge("qemu-img", ["create", "-q", "-f", "vmdk", image, "8M"]);
+    const foreign = guestboot("inspect", image);
+    expect([foreign.status, foreign.stderr]).toEqual([1, expect.stringContaining("format VMDK cannot be read")]);
   });
 
   it("says it in words", () => {

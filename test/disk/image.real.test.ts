@@ -165,6 +165,24 @@ describe("an image that cannot be read by itself", () => {
     expect(refusal).toThrow(unsupported("encrypted QCOW2 image (AES)"));
   });
 
+  it("is refused by name: QCOW2 encrypted with LUKS", () => {
+    const options = "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10";
+    qemuImg("create", "-q", "--object", "secret,id=key,data=word", "-f", "qcow2", "-o", options, image, "1M");
+    expect(refusal).toThrow(unsupported("encrypted QCOW2 image (LUKS)"));
+  });
+
+  it.each([
+    ["VMDK", "vmdk", []],
+    ["VMDK", "vmdk", ["-o", "subformat=monolithicFlat"]],
+    ["VDI", "vdi", []],
+    ["VHDX", "vhdx", []],
+    ["QED", "qed", []],
+    ["Parallels", "parallels", []],
+  ])("is refused by name: %s (%s %j)", (name, format, options) => {
+    qemuImg("create", "-q", "-f", format, ...options, image, "8M");
+    expect(refusal).toThrow(unsupported(`a disk image of the format ${name} cannot be read`));
+  });
+
   it("is refused by name: QCOW2 with an external data file", () => {
     qemuImg("create", "-q", "-f", "qcow2", "-o", `data_file=${path.join(folder, "data")}`, image, "1M");
     expect(refusal).toThrow(unsupported("external data file"));

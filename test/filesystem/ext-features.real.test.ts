@@ -6,6 +6,8 @@ import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { openDisk } from "../../src/disk/open-disk.ts";
 import { guestFilesystem } from "../../src/filesystem/guest-filesystem.ts";
 import { openExt } from "../../src/filesystem/ext/ext-driver.ts";
+import { noise } from "../base/seeded.ts";
+import { call } from "./call.ts";
 import { makeExtImage } from "./ext-image.ts";
 import { saidByUs, treeOfDebugfs, withoutReason } from "./ext-judges.ts";
 import { makeGuestTree } from "./guest-tree.ts";
@@ -102,6 +104,7 @@ const UNMOUNTED: readonly (readonly string[])[] = [
   ["-b", "65536"],
   ["-b", "65536", "-O", "^64bit,^extent"],
   ["-b", "16384"],
+  ["-b", "32768"],
   ["-b", "8192", "-O", "^metadata_csum,^64bit"],
   ["-b", "4096", "-O", "casefold", "-E", "encoding=utf8"],
   ["-b", "1024", "-O", "quota"],
@@ -116,6 +119,43 @@ describe.each(UNMOUNTED.map((options) => [options.join(" "), options] as const))
     expect(differences(treeOfDebugfs(image, path.join(folder, "dumped")), ours)).toEqual([]);
     const source = manifestOfFolder(treeWithoutSpecial);
     expect(differencesWithin(source, ours)).toEqual([]);
+  });
+});
+
+describe("a file of more than 4 GiB", () => {
+  it.each([
+    ["ext4", "1024"],
+    ["ext4", "4096"],
+    ["ext3", "4096"],
+    ["ext2", "1024"],
+  ] as const)("on %s with blocks of %s bytes is read as the kernel reads it", (type, blockSize) => {
+    const image = path.join(folder, "large.img");
+    const mounted = path.join(folder, "large");
+    const places = [0, 2 ** 31 - 7000, 2 ** 32 - 5000, 2 ** 32 + 70_000, 9 * 2 ** 30];
+    const around = (place: number) => [Math.max(0, place - 3000), 30_000] as const;
+    makeFilesystemImage({ path: image, type, sizeMiB: 32, options: ["-b", blockSize] });
+    fs.mkdirSync(mounted, { recursive: true });
+    call("mount", ["-o", "loop", image, mounted], "mount");
+    const kernel: Buffer[] = [];
+    try {
+      const fd = fs.openSync(path.join(mounted, "large"), "w+");
+      for (const place of places) fs.writeSync(fd, noise(20_000, place % 1000), 0, 20_000, place);
+      for (const place of places) {
+        const bytes = Buffer.alloc(30_000);
+        kernel.push(bytes.subarray(0, fs.readSync(fd, bytes, 0, 30_000, around(place)[0])));
+      }
+      fs.closeSync(fd);
+    } finally {
+      call("umount", [mounted], "mount");
+    }
+    using disk = openDisk(image);
+    const content = guestFilesystem(openExt(disk.source)).open("/large");
+    expect(content.size).toBe(9 * 2 ** 30 + 20_000);
+    for (const [index, place] of places.entries()) {
+      const [from, length] = around(place);
+      const ours = content.read(from, Math.min(length, content.size - from));
+      expect(kernel[index]?.equals(ours)).toBe(true);
+    }
   });
 });
 

@@ -214,21 +214,6 @@ describe("a journal", () => {
     expect(expected.equals(driver.content(node).read(0, 40_000))).toBe(true);
   });
 
-  it("with fast commits is named in a note", () => {
-    makeFilesystemImage({ path: image, type: "ext4", sizeMiB: 64, options: ["-O", "fast_commit"] });
-    withMounted(image, "rw", () => {
-      fs.writeFileSync(path.join(mounted, "first"), "first");
-      call("sync", ["-f", mounted], "coreutils");
-      for (const name of ["a", "b", "c"]) {
-        fs.writeFileSync(path.join(mounted, name), noise(5000, 1));
-        call("sync", [path.join(mounted, name)], "coreutils");
-      }
-      fs.copyFileSync(image, crashed);
-    });
-    expect(call("debugfs", ["-R", "logdump -a", crashed], "e2fsprogs")).toContain("tag CREAT_DENTRY");
-    expect(read(crashed).notes).toContainEqual(expect.stringContaining("fast commits"));
-  });
-
   it("that is empty is no reason for a note", () => {
     makeFilesystemImage({ path: image, type: "ext4", sizeMiB: 16 });
     call("debugfs", ["-w", "-R", "feature needs_recovery", image], "e2fsprogs");

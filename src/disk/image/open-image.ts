@@ -3,6 +3,7 @@
  * that names another one (a parent, a backing file) is refused, so that a guest's bytes never lead to a host's file.
  */
 import type { ByteSource } from "../../base/byte-source.ts";
+import { refuseForeignImage } from "./foreign-image.ts";
 import { openQcow2 } from "./qcow2.ts";
 import { readQcow2Header } from "./qcow2-header.ts";
 import { openVhd } from "./vhd.ts";
@@ -25,6 +26,7 @@ export function openImage(source: ByteSource): DiskImage {
     if (header !== null) return { format: "qcow2", source: openQcow2(source, header), notes: header.notes };
   }
   const vhd = openVhd(source, head);
+  if (vhd === null) refuseForeignImage(head);
   return vhd === null ? { format: "raw", source, notes: [] } : { format: "vhd", source: vhd, notes: [] };
 }
 

@@ -14,6 +14,7 @@ import { decodeText } from "../../base/text.ts";
 import { contentOf } from "./content.ts";
 import { damaged } from "./damage.ts";
 import { blocksOfName } from "./directory-index.ts";
+import { nameKey } from "./fast-changes.ts";
 import { foldsCase, hasInlineData, inlineData, isIndexed, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 
@@ -32,19 +33,45 @@ const ENTRY_HEADER_SIZE = 8;
 export function readDirectory(layout: Layout, directory: Inode): NamedInode[] {
   const budget = directoryBudget();
   const found: NamedInode[] = [];
+  const changed = layout.changes?.names.get(directory.number);
   visitEntries(layout, directory, (inode, block, nameAt, nameLength) => {
     const name = block.slice(nameAt, nameAt + nameLength);
-    if (isDots(name)) return false;
+    if (isDots(name) || changed?.has(nameKey(name)) === true) return false;
     budget.spend();
     found.push({ name, inode });
     return false;
   });
+  for (const [key, inode] of changed ?? []) {
+    if (inode === null) continue;
+    budget.spend();
+    found.push({ name: Buffer.from(key, "latin1"), inode });
+  }
   return found;
 }
 
 /** The inode of that name, or null. @throws as `readDirectory` */
 export function findInDirectory(layout: Layout, directory: Inode, name: Uint8Array): number | null {
   if (isDots(name)) return null;
+  const changed = layout.changes?.names.get(directory.number);
+  if (changed !== undefined) return findAmongChanged(layout, directory, name, changed);
+  return findOnDisk(layout, directory, name);
+}
+
+type ChangedNames = ReadonlyMap<string, number | null>;
+
+function findAmongChanged(layout: Layout, directory: Inode, name: Uint8Array, changed: ChangedNames): number | null {
+  const exact = changed.get(nameKey(name));
+  if (typeof exact === "number") return exact;
+  if (!foldsCase(directory)) return exact === null ? null : findOnDisk(layout, directory, name);
+  const wanted = folded(name);
+  const entries = readDirectory(layout, directory);
+  const found =
+    entries.find((entry) => nameKey(entry.name) === nameKey(name)) ??
+    entries.find((entry) => folded(entry.name) === wanted);
+  return found?.inode ?? null;
+}
+
+function findOnDisk(layout: Layout, directory: Inode, name: Uint8Array): number | null {
   const isFolded = foldsCase(directory);
   const wanted = isFolded ? folded(name) : "";
   let found = null as number | null;

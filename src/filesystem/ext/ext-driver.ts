@@ -2,8 +2,8 @@
  * ext2, ext3 and ext4, read-only.
  *
  * Read: block lists and extents, 32 and 64-bit, metablock groups, inline data, folders of any kind (through their index
- * where they have one), and what a crash has left in the journal. Not read: fast commits of the journal (a note says
- * so), a journal on another device, encrypted files, extended attributes, and checksums outside of the journal (what
+ * where they have one), and what a crash has left in the journal, fast commits too. Not read: a journal on another
+ * device, encrypted files, extended attributes, and checksums outside of the journal (what
  * they guard is checked for plausibility instead).
  */
 import type { ByteSource } from "../../base/byte-source.ts";
@@ -23,8 +23,8 @@ const MAX_LINK_SIZE = 4096;
 
 /** @throws FEATURE_UNSUPPORTED, FILESYSTEM_DAMAGED */
 export function openExt(source: ByteSource): FilesystemDriver {
-  const { source: recovered, superblock, notes } = recover(source);
-  const layout = new Layout(recovered, superblock);
+  const { source: recovered, superblock, fastChanges, notes } = recover(source);
+  const layout = new Layout(recovered, superblock, fastChanges);
   const nodeOf = (number: number): FilesystemNode => {
     const { kind, size, mtime } = readInode(layout, number);
     return { id: number, kind, size, mtime };

@@ -5,6 +5,7 @@
 import { checkRange, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { GuestbootError } from "../../base/errors.ts";
 import { damaged } from "./damage.ts";
+import { sumUp, type FastChanges } from "./fast-changes.ts";
 import { readInode } from "./inode.ts";
 import { isIntactData } from "./journal-format.ts";
 import { Layout } from "./layout.ts";
@@ -15,6 +16,8 @@ import { readSuperblock, type PendingJournal, type Superblock } from "./superblo
 export interface Recovered {
   readonly source: ByteSource;
   readonly superblock: Superblock;
+  /** What was done after the last transaction; null when nothing was. */
+  readonly fastChanges: FastChanges | null;
   readonly notes: readonly string[];
 }
 
@@ -25,24 +28,27 @@ export interface Recovered {
  */
 export function recover(source: ByteSource): Recovered {
   const superblock = readSuperblock(source);
-  if (superblock.pendingJournal === null) return { source, superblock, notes: [] };
+  if (superblock.pendingJournal === null) return { source, superblock, fastChanges: null, notes: [] };
   const journal = openJournal(source, superblock, superblock.pendingJournal);
   const replayed = replay(journal.file);
   const notes = notesOf(replayed);
-  if (replayed.blocks.size === 0) return { source, superblock, notes };
+  const fastChanges = replayed.fastChanges.length === 0 ? null : sumUp(replayed.fastChanges);
+  if (replayed.blocks.size === 0) return { source, superblock, fastChanges, notes };
   const recovered = new RecoveredSource(source, superblock.blockSize, replayed, journal.place);
-  return { source: recovered, superblock: readSuperblock(recovered), notes };
+  return { source: recovered, superblock: readSuperblock(recovered), fastChanges, notes };
 }
 
-function notesOf({ blocks, transactions, hasFastCommits }: Replayed): string[] {
+function notesOf({ blocks, transactions, fastChanges }: Replayed): string[] {
   const notes: string[] = [];
   if (blocks.size > 0) {
     notes.push(
       `the filesystem was not unmounted: ${blocks.size} blocks of ${transactions} transactions are read from its journal`,
     );
   }
-  if (hasFastCommits) {
-    notes.push("the filesystem was not unmounted: its journal has fast commits, so the newest changes may be missing");
+  if (fastChanges.length > 0) {
+    notes.push(
+      `the filesystem was not unmounted: ${fastChanges.length} changes are read from its journal's fast commits`,
+    );
   }
   return notes;
 }

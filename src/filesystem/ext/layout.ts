@@ -6,6 +6,7 @@ import type { ByteSource } from "../../base/byte-source.ts";
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
+import { inodeAfter, type FastChanges } from "./fast-changes.ts";
 import { SUPERBLOCK_OFFSET, type Superblock } from "./superblock.ts";
 
 /** A few blocks are remembered: neighbouring inodes and descriptors share theirs. */
@@ -20,11 +21,14 @@ const MAX_SEARCHED = 2 * 1024 ** 3;
 export class Layout {
   readonly superblock: Superblock;
   readonly source: ByteSource;
+  /** What stands in place of inodes, pieces of files and names of folders. */
+  readonly changes: FastChanges | null;
   readonly #remembered = new Map<number, Uint8Array>();
   readonly #searched = new Budget("bytes of folders and block maps", MAX_SEARCHED);
 
-  constructor(source: ByteSource, superblock: Superblock) {
+  constructor(source: ByteSource, superblock: Superblock, changes: FastChanges | null = null) {
     this.source = source;
+    this.changes = changes;
     this.superblock = superblock;
   }
 
@@ -62,7 +66,9 @@ export class Layout {
     const offset = ((number - 1) % inodesPerGroup) * inodeSize;
     const block = this.#inodeTable(group) + Math.floor(offset / blockSize);
     const what = `inode ${number}`;
-    return new CheckedReader(this.block(block, what).bytes(offset % blockSize, inodeSize, what), what);
+    const onDisk = this.block(block, what).bytes(offset % blockSize, inodeSize, what);
+    const changed = this.changes?.inodes.get(number);
+    return new CheckedReader(changed === undefined ? onDisk : inodeAfter(onDisk, changed), what);
   }
 
   #inodeTable(group: number): number {

@@ -3,12 +3,13 @@
  * written, where in the journal its newest content lies. Nothing is written anywhere.
  *
  * A transaction counts when its commit block is there; at the first one that has none, or whose checksum is wrong, the
- * journal ends. Not replayed: fast commits, which say what was done and not which blocks it changed.
+ * journal ends. Fast commits, which say what was done and not which blocks it changed, follow (fast-commit.ts).
  * Specification: https://docs.kernel.org/filesystems/ext4/journal.html
  */
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
+import { readFastCommits, type FastChange } from "./fast-commit.ts";
 import {
   BLOCK_HEADER_SIZE,
   isIntactAt,
@@ -35,8 +36,8 @@ export interface Replayed {
   /** By the number of the filesystem's block. */
   readonly blocks: ReadonlyMap<number, JournalBlock>;
   readonly transactions: number;
-  /** Are there fast commits behind the last transaction? */
-  readonly hasFastCommits: boolean;
+  /** What was done since, oldest first. */
+  readonly fastChanges: readonly FastChange[];
 }
 
 export interface JournalFile {
@@ -76,7 +77,7 @@ export function replay(file: JournalFile): Replayed {
       sequence = (sequence + 1) >>> 0;
     }
   }
-  return { journal, blocks, transactions, hasFastCommits: holdsFastCommits(journal, file, sequence) };
+  return { journal, blocks, transactions, fastChanges: fastChangesOf(journal, file, sequence) };
 }
 
 /** The ring, read forward, at most once round. */
@@ -178,18 +179,11 @@ class WholeChecksum {
   }
 }
 
-const FAST_COMMIT_HEAD = 9;
-
-/**
- * The first fast commit begins with the number of the transaction that it would be part of, little-endian as the
- * filesystem is. Linux leaves the first block of the area out.
- */
-function holdsFastCommits(journal: JournalSuperblock, file: JournalFile, sequence: number): boolean {
-  const { fastCommits } = journal;
-  if (fastCommits === null) return false;
-  return [fastCommits, fastCommits + 1].some((at) => {
-    if (at >= file.length) return false;
-    const block = new CheckedReader(file.read(at), "fast commit");
-    return block.u16le(0, "fc_tag") === FAST_COMMIT_HEAD && block.u32le(8, "fc_tid") === sequence;
-  });
+/** A journal that begins nowhere is not replayed, and what lies behind its ring is left from before. */
+function fastChangesOf({ fastCommits, start }: JournalSuperblock, file: JournalFile, sequence: number): FastChange[] {
+  if (fastCommits === null || start === 0) return [];
+  return readFastCommits(
+    { first: fastCommits, end: file.length, blockSize: file.blockSize, read: file.read },
+    sequence,
+  );
 }

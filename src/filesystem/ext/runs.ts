@@ -8,6 +8,8 @@ import { extentBudget } from "../../base/limits.ts";
 import { hasExtents, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { damaged } from "./damage.ts";
+import { layOver } from "./fast-changes.ts";
+import type { Piece } from "./fast-commit.ts";
 
 /** Blocks of a file that lie behind one another on the disk. What no run covers is a hole and reads as zeros. */
 export interface Run {
@@ -26,6 +28,17 @@ export function readRuns(layout: Layout, inode: Inode): Run[] {
   const list = new RunList();
   if (hasExtents(inode)) readExtents(layout, inode, list);
   else readBlockLists(layout, inode, list);
+  const later = layout.changes?.pieces.get(inode.number);
+  return later === undefined ? list.runs : withLater(layout, inode, list.runs, later);
+}
+
+function withLater(layout: Layout, inode: Inode, runs: readonly Run[], later: readonly Piece[]): Run[] {
+  const list = new RunList();
+  for (const { logical, physical, count } of layOver(runs, later)) {
+    if (physical === null) continue;
+    layout.byteOffset(physical, count, `inode ${inode.number}`);
+    list.add({ logical, physical, count });
+  }
   return list.runs;
 }
 
