@@ -28,6 +28,7 @@ const FILES: Files = {
   "/boot/vmlinuz": "kernel",
   "/boot/grub/grub.cfg": "configfile /boot/grub/custom.cfg\n",
   "/boot/grub/custom.cfg": "source /boot/grub/grub.cfg\nmenuentry 'x' { linux /boot/vmlinuz }\n",
+  "/boot/grub/more.cfg": "menuentry 'more' { linux /boot/vmlinuz }\n",
   "/boot/grub/grubenv": "# GRUB Environment Block\nsaved_entry=0>1\nkernelopts=root=/dev/xvda1 ro\n",
   "/boot/loader/entries/one.conf": "title One\nlinux /boot/vmlinuz\noptions $kernelopts\n",
 };
@@ -58,7 +59,7 @@ blscfg
 insmod part_gpt; loopback loop /boot/vmlinuz; regexp --set=1:v '([0-9]+)' 'abc42'; probe --set=u -u (hd0,1)
 menuentry xen { multiboot2 /boot/xen.gz dom0; module2 /boot/vmlinuz root=/dev/xvda1; module2 /boot/initrd.img }
 [ -e (hd0,gpt1)/boot ] && set root=(hd0,msdos1) || export root
-source /boot/grub/custom.cfg
+source /boot/grub/more.cfg
 `,
 ];
 
@@ -86,6 +87,7 @@ export const bootConfigTargets: readonly FuzzTarget[] = [
       ..."loopback regexp probe blscfg break continue return shift eval setparams $@ ${1} $? \" ' \\ # (hd0,gpt1)".split(
         " ",
       ),
+      "source /boot/grub/custom.cfg",
       "\n",
       "--fs-uuid",
       "-lt",

@@ -97,12 +97,36 @@ function lvmDisk(): Uint8Array {
 function raidDisks(): Uint8Array[] {
   const disks = (["1.0", "1.1", "1.2"] as const).map((version) => {
     const disk = Buffer.alloc(2 * MIB);
-    putNewSuperblock(disk, version, 1, 2048, 1024, 0);
+    putNewSuperblock(disk, version, 1, MIB / 2, MIB, 0);
     return disk;
   });
   const old = Buffer.alloc(2 * MIB);
-  putOldSuperblock(old, 1, 1024, 0);
+  putOldSuperblock(old, 1, MIB, 0);
   return [...disks, old].map((disk) => packImage(disk, SECTOR));
+}
+
+/** Linux, `include/uapi/linux/raid/md_p.h`: the sum of all words but itself, of what its own fields say is its length. */
+function repairRaid(input: Uint8Array): void {
+  for (const { bytes } of openPacked(input).blocks) {
+    const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (block.readUInt32LE(0) !== 0xa92b4efc || block.readUInt32LE(4) !== 1) continue;
+    block.writeUInt32LE(0, 216);
+    let sum = 0n;
+    const length = Math.min(256 + 2 * block.readUInt32LE(220), SECTOR);
+    for (let at = 0; at + 4 <= length; at += 4) sum += BigInt(block.readUInt32LE(at));
+    if (length % 4 === 2) sum += BigInt(block.readUInt16LE(length - 2));
+    block.writeUInt32LE(Number(((sum & 0xffffffffn) + (sum >> 32n)) & 0xffffffffn), 216);
+  }
+}
+
+/** disklabel(5): the exclusive or of all 16-bit words is 0. */
+function repairBsdLabel(input: Uint8Array): void {
+  const label = Buffer.from(input.buffer, input.byteOffset, input.length).subarray(17 * SECTOR, 18 * SECTOR);
+  if (label.length < SECTOR || label.readUInt32LE(0) !== 0x82564557) return;
+  label.writeUInt16LE(0, 136);
+  let sum = 0;
+  for (let at = 0; at < Math.min(148 + 16 * label.readUInt16LE(138), SECTOR); at += 2) sum ^= label.readUInt16LE(at);
+  label.writeUInt16LE(sum, 136);
 }
 
 /** An image of a disk of which the half is noise. */
@@ -173,7 +197,7 @@ export const diskTargets: readonly FuzzTarget[] = [
       seenVolumes(readVolumeGroup(text));
     },
   },
-  { ...packed, name: "RAID", seeds: raidDisks, run: (input) => useDisk(openPacked(input).source) },
+  { ...packed, name: "RAID", seeds: raidDisks, repair: repairRaid, run: (input) => useDisk(openPacked(input).source) },
   {
     ...packed,
     name: "VHD",
@@ -197,6 +221,7 @@ export const diskTargets: readonly FuzzTarget[] = [
     seeds: () => [bsdLabel(), solarisLabel()],
     isFixedSize: true,
     largest: 64 * 1024,
+    repair: repairBsdLabel,
     run: (input) => useDisk(memorySource(input)),
   },
 ];
@@ -220,12 +245,16 @@ function bsdLabel(): Uint8Array {
   const disk = slicedDisk(0xa5);
   const label = disk.subarray(16 * SECTOR + SECTOR);
   label.writeUInt32LE(0x82564557, 0);
+  label.writeUInt32LE(SECTOR, 40);
   label.writeUInt32LE(0x82564557, 132);
   label.writeUInt16LE(2, 138);
   label.writeUInt32LE(32, 148);
   label.writeUInt32LE(20, 152);
+  label.writeUInt8(7, 160);
   label.writeUInt32LE(8, 164);
   label.writeUInt32LE(60, 168);
+  label.writeUInt8(17, 176);
+  repairBsdLabel(disk);
   return disk;
 }
 
