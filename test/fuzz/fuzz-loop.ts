@@ -63,10 +63,7 @@ export async function fuzz(
     isFixedSize: target.isFixedSize ?? false,
   };
   const findings = new Map<string, Finding>();
-  let isOver = false;
   const found = (finding: Finding): void => {
-    // What was resident once is no measure any more, and more of what is slow takes too long.
-    if (finding.kind === "memory" || finding.kind === "slow") isOver = true;
     const key = `${finding.kind} ${finding.what.split("\n").slice(0, 3).join(" ").replaceAll(/\d+/g, "N")}`;
     if (!findings.has(key)) findings.set(key, finding);
   };
@@ -88,7 +85,7 @@ export async function fuzz(
     corpus.push(seed);
   }
   let inputs = 0;
-  while (!isOver && inputs < options.runs && findings.size < options.findings) {
+  while (inputs < options.runs && !isOver(findings, options)) {
     // Promises that nobody waits for are only told of when the event loop turns.
     if (inputs % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
     if (performance.now() - started > options.time) break;
@@ -120,6 +117,12 @@ export async function fuzz(
     milliseconds: Math.round(performance.now() - started),
     findings: [...findings.values()],
   };
+}
+
+/** What was resident once is no measure any more, and more of what is slow takes too long: such a finding ends it. */
+function isOver(findings: ReadonlyMap<string, Finding>, options: LoopOptions): boolean {
+  if (findings.size >= options.findings) return true;
+  return [...findings.values()].some(({ kind }) => kind === "memory" || kind === "slow");
 }
 
 function changed(target: FuzzTarget, parent: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {

@@ -74,12 +74,12 @@ async function fuzzTarget(
 }
 
 function runWorker(file: string, assignment: Assignment): Promise<Told> {
-  const flags = ["--permission", "--allow-fs-read=*", "--allow-worker", "--allow-addons"];
+  const flags = ["--permission", "--allow-fs-read=*", "--allow-worker", "--allow-net"];
   // The test runner's own options are not meant for it.
-  const { NODE_OPTIONS: _, ...env } = process.env;
+  const env = { ...process.env, NODE_OPTIONS: "", NODE_NO_WARNINGS: "1" };
   const child = spawn(process.execPath, [...flags, file, JSON.stringify(assignment)], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...env, NODE_NO_WARNINGS: "1" },
+    env,
   });
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];

@@ -8,6 +8,7 @@ import { compressedTargets } from "./targets/compressed.ts";
 import { diskTargets } from "./targets/disks.ts";
 import { filesystemTargets } from "./targets/filesystems.ts";
 import { repositoryTargets } from "./targets/repositories.ts";
+import { serverTargets } from "./targets/servers.ts";
 import { toolstackTargets } from "./targets/toolstacks.ts";
 
 export const TARGETS: readonly FuzzTarget[] = [
@@ -18,4 +19,5 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...filesystemTargets,
   ...compressedTargets,
   ...bootFileTargets,
+  ...serverTargets,
 ];

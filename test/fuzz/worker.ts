@@ -34,17 +34,19 @@ const LARGEST_INPUT = 8 << 20;
 /** An input that takes so long has no end. */
 const ENDLESS_MS = 20_000;
 
+const RIGHTS = ["fs.read", "fs.write", "net", "child", "worker"] as const;
+
 if (isMainThread) superviseThread(JSON.parse(process.argv[2] ?? "") as Assignment);
 else void runThread(workerData as Handed);
 
 async function runThread({ assignment, seeds, state, input }: Handed): Promise<void> {
   const counters = new Uint8Array(Math.ceil(assignment.counters / 8) * 8);
   Reflect.set(globalThis, COUNTERS, counters);
-  giveUpRights();
   // Most inputs are refused by an error, and its stack is most of what that costs.
   Error.stackTraceLimit = 4;
   const target = [...TARGETS, ...PLANTED].find((each) => each.name === assignment.target);
   if (target === undefined) throw new Error(`no target ${assignment.target}`);
+  giveUpRights(target.needsNetwork === true ? RIGHTS.filter((right) => right !== "net") : RIGHTS);
   const result = await fuzz(target, seeds, new Coverage(counters), assignment.options, (bytes) => {
     input.set(bytes);
     Atomics.store(state, 1, bytes.length);
@@ -54,9 +56,9 @@ async function runThread({ assignment, seeds, state, input }: Handed): Promise<v
 }
 
 /** No file, no network, no program: what tries fails with an error of the runtime, and that is a finding. */
-function giveUpRights(): void {
+function giveUpRights(rights: readonly string[]): void {
   const permission = process.permission as { drop(scope: string): void; has(scope: string): boolean } | undefined;
-  for (const scope of ["fs.read", "fs.write", "net", "child", "worker"]) {
+  for (const scope of rights) {
     permission?.drop(scope);
     if (permission?.has(scope) !== false) throw new Error(`the right ${scope} could not be given up`);
   }

@@ -16,7 +16,7 @@ import { readKernelImage } from "../../../src/kernel/kernel-image.ts";
 import { DEBIAN_INSTALLER } from "../../../fixtures/debian-installer.ts";
 import { call } from "../../filesystem/call.ts";
 import { makeImage } from "../../initrd/ext2-image.ts";
-import { bytesOf, type FuzzTarget } from "../target.ts";
+import { bytesOf, drain, type FuzzTarget } from "../target.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const MOST = 1 << 20;
@@ -84,10 +84,6 @@ function unifiedImage(): Uint8Array {
     call("objcopy", [...args, stub, `${folder}/image.efi`], "binutils and systemd-boot-efi");
     return new Uint8Array(fs.readFileSync(`${folder}/image.efi`));
   });
-}
-
-async function drain(pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const _ of pieces);
 }
 
 export const bootFileTargets: readonly FuzzTarget[] = [

@@ -6,7 +6,7 @@ import { expandMember, recogniseCompression, type Compression } from "../../../s
 import { GuestbootError } from "../../../src/base/errors.ts";
 import { noise } from "../../base/seeded.ts";
 import { pipe } from "../../compress/tools.ts";
-import { bytesOf, type FuzzTarget } from "../target.ts";
+import { bytesOf, drain, type FuzzTarget } from "../target.ts";
 
 const MOST = 1 << 20;
 
@@ -19,7 +19,7 @@ const member = (compression: Compression, ...commands: readonly string[]): FuzzT
   largest: 8 * 1024,
   run: async (input) => {
     recogniseCompression(input.subarray(0, 16));
-    for await (const _ of expandMember(memorySource(input), 0, compression, { maximumBytes: MOST }));
+    await drain(expandMember(memorySource(input), 0, compression, { maximumBytes: MOST }));
   },
 });
 

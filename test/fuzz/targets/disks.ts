@@ -1,5 +1,6 @@
 /** Partition tables, volume managers and disk images. */
 import * as fs from "node:fs";
+import { crc32 } from "node:zlib";
 import { memorySource } from "../../../src/base/byte-source.ts";
 import { GuestbootError } from "../../../src/base/errors.ts";
 import { crcOfLvm } from "../../../src/disk/lvm/checksum.ts";
@@ -57,7 +58,6 @@ function repairGpt(input: Uint8Array): void {
   for (const { at, bytes } of blocks) {
     if (Buffer.from(bytes.subarray(0, 8)).toString("latin1") !== "EFI PART") continue;
     const header = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    const { crc32 } = process.getBuiltinModule("node:zlib");
     const entries = at === SECTOR ? 2 * SECTOR : at - GPT_ENTRIES;
     header.writeUInt32LE(crc32(source.read(entries, GPT_ENTRIES)), 88);
     header.writeUInt32LE(0, 16);
@@ -85,10 +85,10 @@ function repairLvm(input: Uint8Array): void {
 function lvmDisk(): Uint8Array {
   return inTemporaryFolder((folder) => {
     const image = `${folder}/disk`;
-    withLvmDisk(image, 8, ({ lvm, device }) => {
-      lvm("pvcreate", "--metadatacopies", "2", "--metadatasize", "64k", "--dataalignment", "64k", device);
-      lvm("vgcreate", "-s", "64k", "guest", device);
-      for (const name of ["root", "boot"]) lvm("lvcreate", "-an", "-Zn", "-Wn", "-l", "10", "-n", name, "guest");
+    withLvmDisk(image, 8, (disk) => {
+      disk.lvm("pvcreate", "--metadatacopies", "2", "--metadatasize", "64k", "--dataalignment", "64k", disk.device);
+      disk.lvm("vgcreate", "-s", "64k", "guest", disk.device);
+      for (const name of ["root", "boot"]) disk.lvm("lvcreate", "-an", "-Zn", "-Wn", "-l", "10", "-n", name, "guest");
     });
     return new Uint8Array(fs.readFileSync(image));
   });
