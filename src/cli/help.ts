@@ -268,3 +268,6 @@ export function unknownCommand(word: string): number {
   process.stderr.write(`guestboot: there is no command "${word}"\n\n${OVERVIEW}`);
   return 2;
 }
+
+/** Every command by its name, as the manual and the completions of shells are made from. */
+export const COMMAND_HELP: Readonly<Record<string, { readonly summary: string; readonly text: string }>> = COMMANDS;
