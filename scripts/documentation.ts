@@ -7,10 +7,9 @@ const commands = Object.entries(COMMAND_HELP);
 
 /** Text in a man page: no line may be taken for a request, and no dash for a hyphen. */
 function roff(text: string): string {
-  return text
-    .replaceAll("\\", "\\e")
-    .replaceAll("-", "\\-")
-    .replace(/^([.'])/gm, "\\&$1");
+  const letter = (each: string) => `\\[u${each.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}]`;
+  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-");
+  return escaped.replace(/^([.'])/gm, "\\&$1").replace(/[^\0-\x7f]/g, letter);
 }
 
 function page(name: string, section: number, summary: string, body: string): string {
