@@ -84,6 +84,8 @@ const DEBIAN_PACKAGES = [
   { name: "tmux", file: "/usr/bin/tmux", for: ["test"] },
   { name: "gpgconf", file: "/usr/bin/gpgconf", for: ["test"] },
   { name: "curl", file: "/usr/bin/curl", for: ["test"] },
+  { name: "kmod", file: "/sbin/depmod", for: ["test"] },
+  { name: "util-linux", file: "/usr/bin/setpriv", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 
