@@ -25,6 +25,9 @@ export default defineConfig({
           name: "xen",
           include: ["test/**/*.xen.test.ts"],
           maxWorkers: 1,
+          // The machine's own life is bounded, below this; how long its parts take is the processor's affair.
+          testTimeout: 20 * 60_000,
+          hookTimeout: 20 * 60_000,
           sequence: { groupOrder: 1 },
         },
       },

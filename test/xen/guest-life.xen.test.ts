@@ -4,15 +4,15 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { INSTALLED_SYSTEM } from "./installed-guest.ts";
-import { BARE_DISK, DISKS, GUEST_DISKS, MOST_MS, RECORDS, startRealHost, type RealHost } from "./real-host.ts";
+import { BARE_DISK, DISKS, GUEST_DISKS, RECORDS, startRealHost, type RealHost } from "./real-host.ts";
 
 let host: RealHost;
 const run = async (script: string) => await host.dom0.run(script);
 
 beforeAll(async () => {
   host = await startRealHost();
-}, MOST_MS);
-afterAll(async () => await host[Symbol.asyncDispose](), MOST_MS);
+});
+afterAll(async () => await host[Symbol.asyncDispose]());
 
 afterEach(async ({ task }) => {
   if (task.result?.state !== "fail") return;
@@ -23,7 +23,7 @@ afterEach(async ({ task }) => {
     new Promise<null>((end) => setTimeout(end, 60_000, null)),
   ]);
   console.log(`dom0's console:\n${host.dom0.shown().slice(-4000)}\n${told?.output ?? "dom0 does not answer"}`);
-}, MOST_MS);
+});
 
 interface Started {
   /** xl's exit status. */
@@ -67,7 +67,7 @@ async function leftBehind(): Promise<string> {
 }
 
 describe("a start that must fail", () => {
-  it("names the repository that does not answer, and leaves nothing", { timeout: MOST_MS }, async () => {
+  it("names the repository that does not answer, and leaves nothing", async () => {
     const before = await recordOf("deserted");
     await run(`truncate -s 1G ${GUEST_DISKS}/raw`);
     const start = await create("deserted", { disk: "raw" });
@@ -78,7 +78,7 @@ describe("a start that must fail", () => {
     expect(await leftBehind()).toBe("");
   });
 
-  it("says that the disk has no boot config, and leaves nothing", { timeout: MOST_MS }, async () => {
+  it("says that the disk has no boot config, and leaves nothing", async () => {
     const start = await create("bare", { disk: BARE_DISK });
     expect(start.status).not.toBe(0);
     expect(start.said).toContain("bootloader failed - consult logfile /var/log/xen/bootloader.");
@@ -90,7 +90,7 @@ describe("a start that must fail", () => {
 });
 
 describe("one guest", () => {
-  it("is installed: Debian's installer runs paravirtually, our preseed in it", { timeout: MOST_MS }, async () => {
+  it("is installed: Debian's installer runs paravirtually, our preseed in it", async () => {
     const start = await create("debian", { disk: "raw" });
     expect(start).toMatchObject({ status: 0 });
     expect(start.said).not.toContain("--vm");
@@ -105,14 +105,14 @@ describe("one guest", () => {
     expect(console).not.toContain("Select a language");
   });
 
-  it("then has a record that lets it boot from its disk", { timeout: MOST_MS }, async () => {
+  it("then has a record that lets it boot from its disk", async () => {
     const record = await recordOf("debian");
     expect(record).toMatchObject({ name_label: "debian", PV_bootloader: "pygrub" });
     expect(record).not.toHaveProperty(["other_config", "install-distro"]);
     expect(await leftBehind()).toBe("");
   });
 
-  it("boots from ext4, the entry chosen in the menu of `xl create -c`", { timeout: MOST_MS }, async () => {
+  it("boots from ext4, the entry chosen in the menu of `xl create -c`", async () => {
     const { dom0 } = host;
     const from = dom0.shown().length;
     const settings = "memory=256 </dev/console >/dev/console";
@@ -126,7 +126,7 @@ describe("one guest", () => {
     expect(console).toMatch(/its kernel was told: .*entry=second console=hvc0 DEBIAN_FRONTEND=text\n/);
   });
 
-  it("boots from XFS, its loader a restricted user's", { timeout: MOST_MS }, async () => {
+  it("boots from XFS, its loader a restricted user's", async () => {
     // The user is that of the range in dom0's passwd(5), and the guest's number.
     const environment = "LIBXL_BOOTLOADER_RESTRICT=1 LIBXL_BOOTLOADER_TIMEOUT=1000";
     const start = await create("debian", { disk: DISKS.xfs, environment, settings: "memory=256" });
@@ -140,7 +140,7 @@ describe("one guest", () => {
 });
 
 describe("beside upstream's pygrub in the same dom0", () => {
-  it("boots the same from ext4; both are timed in turn", { timeout: MOST_MS }, async () => {
+  it("boots the same from ext4; both are timed in turn", async () => {
     const { output } = await run(TIMED_IN_TURN);
     const runs = output
       .trim()
