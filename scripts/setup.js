@@ -90,6 +90,8 @@ const DEBIAN_PACKAGES = [
   { name: "groff-base", file: "/usr/bin/groff", for: ["test"] },
   { name: "zsh", file: "/usr/bin/zsh", for: ["test"] },
   { name: "rpm", file: "/usr/bin/rpmbuild", for: ["test"] },
+  { name: "kmod", file: "/sbin/depmod", for: ["test"] },
+  { name: "util-linux", file: "/usr/bin/setpriv", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 
