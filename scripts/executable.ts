@@ -18,18 +18,26 @@ export interface Executable {
   /** What of the program is prepared at the build: its heap, or only its compiled code. */
   readonly kind: "snapshot" | "code cache";
   readonly output: string;
+  /** For measuring: walls of the confinement that are left out (see `src/pipeline/confine.ts`). */
+  readonly without?: string;
 }
 
-/** One CommonJS file of everything that `entry` imports, below `root`. */
-export async function buildBundle(entry: string, output: string): Promise<void> {
-  await build({ ...bundleOptions(), entryPoints: [path.join(root, entry)], outfile: output });
+/** One CommonJS file of everything that `entry` imports, below `root`. @param define in place of what a build sets */
+export async function buildBundle(entry: string, output: string, define: Record<string, string> = {}): Promise<void> {
+  const options = bundleOptions();
+  await build({
+    ...options,
+    define: { ...options.define, ...define },
+    entryPoints: [path.join(root, entry)],
+    outfile: output,
+  });
 }
 
-export async function buildExecutable({ kind, output }: Executable): Promise<void> {
+export async function buildExecutable({ kind, output, without = "" }: Executable): Promise<void> {
   const work = fs.mkdtempSync(`${output}.build-`);
   try {
     const main = path.join(work, "main.cjs");
-    const assets = kind === "snapshot" ? await buildParts(main, work) : await buildWhole(main, work);
+    const assets = kind === "snapshot" ? await buildParts(main, work, without) : await buildWhole(main, work);
     // Node writes the output in place; one of ours that is running right now must keep its own bytes.
     const fresh = path.join(work, "guestboot");
     const config = path.join(work, "sea-config.json");
@@ -49,13 +57,13 @@ async function buildWhole(main: string, work: string): Promise<Record<string, st
 }
 
 /** The program in parts (see `parts.ts`), of which `main` has the first. @returns the assets */
-async function buildParts(main: string, work: string): Promise<Record<string, string>> {
+async function buildParts(main: string, work: string, without: string): Promise<Record<string, string>> {
   const owners: Owners = new Map();
   const shared = PARTS.map(() => new Set<string>());
   const bundle = async (own: number, outfile: string | null, source: PartSource = { kind: "assets" }) => {
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
-      ...bundleOptions(),
+      ...bundleOptions(without),
       stdin: { contents: entryOfPart(SRC, own, shared[own] ?? []), resolveDir: SRC, loader: "js" },
       outfile: outfile ?? path.join(work, "nowhere.cjs"),
       write: outfile !== null,
@@ -105,7 +113,7 @@ function runNode(work: string, args: readonly string[]): void {
   });
 }
 
-function bundleOptions() {
+function bundleOptions(without = "") {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
   return {
     bundle: true,
@@ -120,6 +128,8 @@ function bundleOptions() {
       // openpgp makes itself a `require` from it.
       "import.meta.url": "__filename",
       GUESTBOOT_VERSION: JSON.stringify(version),
+      GUESTBOOT_WITHOUT: JSON.stringify(without),
+      GUESTBOOT_PLANTED_BUG: "false",
     },
     // V8 cannot yet write a compiled function that has a `using` into a snapshot, and crashes.
     supported: { using: false },

@@ -62,7 +62,9 @@ export function partBorders(
   source: PartSource,
 ): Plugin {
   const later = new Map(
-    PARTS.flatMap((part, index) => (index > own ? part.entries.map((entry) => [path.join(src, entry), part] as const) : [])),
+    PARTS.flatMap((part, index) =>
+      index > own ? part.entries.map((entry) => [path.join(src, entry), part] as const) : [],
+    ),
   );
   return {
     name: "part borders",

@@ -31,8 +31,6 @@ export interface Settings {
   readonly trust: readonly TrustSettings[];
   /** The largest boot file that is taken from a guest, in bytes. */
   readonly maxFileSize: number;
-  /** The bound on resident memory, in bytes. */
-  readonly maxRamUsage: number;
   /** What reading a guest's disk may cost. */
   readonly limits: ReadLimits;
   /** What the file holds and nobody reads, a sentence each. */
@@ -113,8 +111,10 @@ export async function readSettings(
     toolstack: readToolstackSettings((key) => find(TOOLSTACK_KEYS[key])),
     trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
-    maxRamUsage: readMebibytes(find(KEYS.ramUsage), 256),
-    limits: readLimitSettings((key) => find(LIMIT_KEYS[key])),
+    limits: {
+      ...readLimitSettings((key) => find(LIMIT_KEYS[key])),
+      memory: readMebibytes(find(KEYS.ramUsage), 256),
+    },
     warnings: file?.warnings ?? [],
   };
 }

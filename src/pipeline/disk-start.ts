@@ -58,11 +58,16 @@ export interface NamedBootFiles {
   readonly ramdisk: string | null;
 }
 
+/** Set by the build of the confinement's tests, and nowhere else true. */
+declare const GUESTBOOT_PLANTED_BUG: boolean | undefined;
+
+const LARGEST_ANSWER = 1024 * 1024;
+
 /** @throws GuestbootError; no file is left behind then */
 export async function startFromDisk(start: DiskStart): Promise<void> {
   using disk = openDisk(start.disk);
   if (start.bootFolder === null) {
-    confine({ uid: start.uid });
+    confine({ uid: start.uid, largestFile: LARGEST_ANSWER });
     const chosen = await choose(start, disk);
     const [ramdisk] = chosen.ramdiskPaths;
     start.deliver({
@@ -79,7 +84,13 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   prepareQuickEnd();
   const sending = { fd: disk.fd, send: prepareSendFile() };
   const [kernelFd, ramdiskFd] = [createBootFile(files.kernel), createBootFile(files.ramdisk)];
-  confine({ uid: start.uid });
+  const attack =
+    typeof GUESTBOOT_PLANTED_BUG === "boolean" && GUESTBOOT_PLANTED_BUG
+      ? (await import("./planted-bug.ts")).plantBug()
+      : null;
+  // The answer may go to a file too, and a small limit for boot files is not meant for it.
+  confine({ uid: start.uid, largestFile: Math.max(start.maxFileSize, LARGEST_ANSWER) });
+  await attack?.(disk.source);
   extract(start, await choose(start, disk), sending, files, kernelFd, ramdiskFd);
 }
 

@@ -30,7 +30,7 @@ const DEFAULTS = {
   trust: [],
   cache: { freshFor: 0, offline: false, maxSize: null },
   maxFileSize: 128 * 1024 * 1024,
-  maxRamUsage: 256 * 1024 * 1024,
+
   limits: DEFAULT_READ_LIMITS,
   warnings: [],
 };
@@ -62,7 +62,7 @@ max-ram-usage-mb=512
       bootFolder: "/srv/boot with blank",
       eliloaderOutput: "sxp",
       maxFileSize: 67_108_864,
-      maxRamUsage: 536_870_912,
+      limits: { ...DEFAULT_READ_LIMITS, memory: 536_870_912 },
       warnings: [],
     });
   });
@@ -81,7 +81,7 @@ max-ram-usage-mb=512
       cacheFolder: "/y",
       bootFolder: "/c",
       maxFileSize: 3 * 1024 * 1024,
-      maxRamUsage: 4 * 1024 * 1024,
+      limits: { ...DEFAULT_READ_LIMITS, memory: 4 * 1024 * 1024 },
     });
   });
 
