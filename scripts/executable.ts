@@ -105,6 +105,7 @@ function catalogAsset(work: string): Record<string, string> {
 function runNode(work: string, args: readonly string[]): void {
   const warmUp = {
     GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
+    GUESTBOOT_WARM_UP_CATALOG: path.join(work, "catalog.json"),
     GUESTBOOT_WARM_UP_FOLDER: fs.mkdtempSync(path.join(work, "warm-up-")),
   };
   execFileSync(process.execPath, args, {

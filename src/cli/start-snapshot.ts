@@ -53,6 +53,6 @@ if (v8.startupSnapshot.isBuildingSnapshot()) {
   checkLoaded();
   v8.startupSnapshot.setDeserializeMainFunction(() => void main());
 } else {
-  const folder = given("GUESTBOOT_WARM_UP_FOLDER");
-  void import("./warm-up-installation.ts").then(({ warmUpInstallation }) => warmUpInstallation(folder));
+  const [folder, catalog] = [given("GUESTBOOT_WARM_UP_FOLDER"), given("GUESTBOOT_WARM_UP_CATALOG")];
+  void import("./warm-up-installation.ts").then(({ warmUpInstallation }) => warmUpInstallation(folder, catalog));
 }

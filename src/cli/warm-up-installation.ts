@@ -5,10 +5,10 @@
 import * as fs from "node:fs";
 import { silent } from "../base/progress.ts";
 import { readSettings } from "../base/settings.ts";
-import { findFamily } from "../distro/catalog.ts";
+import { findFamily, type Catalog } from "../distro/catalog.ts";
 import { readInstallRequest } from "../distro/install-request.ts";
 import { wishesOfMirror } from "../distro/installer-arguments.ts";
-import { wholeCatalog } from "../distro/whole-catalog.ts";
+import { withAdminFiles } from "../distro/read-catalog.ts";
 import { obtainInstaller } from "../pipeline/obtain-installer.ts";
 import { planRound } from "../pipeline/plan.ts";
 import { vmTrust } from "../pipeline/trust-wanted.ts";
@@ -43,8 +43,8 @@ const RECORD = {
   },
 };
 
-/** @param folder an empty one */
-export async function warmUpInstallation(folder: string): Promise<void> {
+/** @param folder an empty one. @param catalogFile the catalog as the build has read it */
+export async function warmUpInstallation(folder: string, catalogFile: string): Promise<void> {
   const cacheFolder = `${folder}/cache`;
   readEliloaderOptions(["-q", "--vm", VM, "--args", "console=hvc0", "/dev/null"]);
   const settings = await readSettings({ GUESTBOOT_STATE_DIR: `${folder}/state`, GUESTBOOT_CACHE_DIR: cacheFolder });
@@ -52,7 +52,7 @@ export async function warmUpInstallation(folder: string): Promise<void> {
   fs.writeFileSync(`${folder}/state/vms/${VM}.json`, JSON.stringify(RECORD));
 
   const record = await openFileStore(settings.stateFolder).read(VM);
-  const catalog = wholeCatalog();
+  const catalog = withAdminFiles(JSON.parse(fs.readFileSync(catalogFile, "utf8")) as Catalog, `${folder}/distros.d`);
   const request = readInstallRequest(record.other_config, record.uuid);
   const plan = planRound(record, request, findFamily(catalog, request.family));
   if (plan.kind !== "installer") throw new Error("the record asks for an installation");
