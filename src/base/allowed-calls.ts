@@ -49,6 +49,8 @@ const ALWAYS = {
   getegid: 108,
   getppid: 110,
   sigaltstack: 131,
+  sched_getparam: 143,
+  sched_getscheduler: 145,
   gettid: 186,
   futex: 202,
   sched_getaffinity: 204,

@@ -9,6 +9,7 @@
  */
 import * as fs from "node:fs";
 import { GuestbootError, systemReason } from "./errors.ts";
+import { seccompDenials } from "./seccomp.ts";
 
 /** sys/prctl.h, sys/resource.h, linux/seccomp.h */
 const PR_SET_DUMPABLE = 4;
@@ -17,6 +18,8 @@ const SYS_SECCOMP = 317n;
 const SECCOMP_SET_MODE_FILTER = 1n;
 /** TSYNC: all threads. SPEC_ALLOW: without the slow mode of the processor that old kernels add to a filter. */
 const FILTER_FLAGS = 1n | 4n;
+/** asm/unistd_64.h */
+const IO_URING_SETUP = 425;
 const INSTRUCTION_SIZE = 8;
 
 const RESOURCES = { fileSize: 1, data: 2, core: 4, processes: 6, openFiles: 7, lockedMemory: 8 } as const;
@@ -29,6 +32,10 @@ export interface KernelConfinement {
   limitResources(limits: ResourceLimits): void;
   /** The whole process sees an empty folder that nothing can be made in. Needs root. @throws CONFINEMENT_FAILED */
   emptyRoot(): void;
+  /**
+   * The event loop goes on without io_uring, whose requests (open, connect, …) a filter of system calls does not see.
+   */
+  leaveIoUring(): void;
   /** Nobody of the same user can look into our memory, and no core is written. @throws CONFINEMENT_FAILED */
   hideMemory(): void;
   /** Only what `program` (of `seccomp.ts`) allows, in every thread, and no program ever gives us rights again. */
@@ -42,10 +49,19 @@ export function kernelConfinement(): KernelConfinement {
     chroot: { arguments: ["string"], return: "int32" },
     prctl: { arguments: ["int32", "int64", "int64", "int64", "int64"], return: "int32" },
     setrlimit: { arguments: ["int32", "pointer"], return: "int32" },
+    uv_default_loop: { arguments: [], return: "pointer" },
+    uv_loop_fork: { arguments: ["pointer"], return: "int32" },
     syscall: { arguments: ["int64", "int64", "int64", "pointer"], return: "int64" },
   });
   const check = (call: string, result: number | bigint): void => {
     if (Number(result) !== 0) throw failed(`${call} failed`);
+  };
+  const install = (program: Uint8Array): void => {
+    check("prctl(PR_SET_NO_NEW_PRIVS)", c.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n));
+    // struct sock_fprog: how many instructions, and where they are.
+    const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_SIZE), ffi.getRawPointer(program)]);
+    const pointer = ffi.getRawPointer(header);
+    check("seccomp", c.syscall(SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, pointer));
   };
   return {
     limitResources(limits) {
@@ -64,13 +80,12 @@ export function kernelConfinement(): KernelConfinement {
     hideMemory() {
       check("prctl(PR_SET_DUMPABLE)", c.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n));
     },
-    filterCalls(program) {
-      check("prctl(PR_SET_NO_NEW_PRIVS)", c.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n));
-      // struct sock_fprog: how many instructions, and where they are.
-      const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_SIZE), ffi.getRawPointer(program)]);
-      const pointer = ffi.getRawPointer(header);
-      check("seccomp", c.syscall(SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, pointer));
+    leaveIoUring() {
+      // libuv makes its descriptors anew, as after fork(2), and takes epoll_ctl(2) where there is no io_uring.
+      install(seccompDenials([IO_URING_SETUP]));
+      check("uv_loop_fork", c.uv_loop_fork(c.uv_default_loop()));
     },
+    filterCalls: install,
   };
 }
 

@@ -10,6 +10,7 @@
  */
 import * as fs from "node:fs";
 import { allowedCalls, MISSING_CALLS } from "../base/allowed-calls.ts";
+import { prepareQuickEnd } from "../base/end.ts";
 import { GuestbootError, systemReason } from "../base/errors.ts";
 import { kernelConfinement, type ResourceLimits } from "../base/kernel-confinement.ts";
 import { dataLimit } from "../base/memory.ts";
@@ -68,7 +69,9 @@ function confineByKernel({ uid, keep, largestFile = null }: ConfineOptions): voi
   const isUp = (wall: Wall) => !LEFT_OUT.includes(wall);
   const readsFiles = keep !== undefined;
   const kernel = kernelConfinement();
+  prepareQuickEnd();
   const isRoot = process.geteuid?.() === 0;
+  if (isUp("filter")) kernel.leaveIoUring();
   const limits = resourceLimits(largestFile, readsFiles);
   const filter = seccompProgram(allowedCalls(process.pid, readsFiles), MISSING_CALLS);
   if (isRoot && !readsFiles && isUp("root")) kernel.emptyRoot();

@@ -3,7 +3,6 @@
  * and only then the first byte of the guest is looked at. What follows goes through the open descriptors alone.
  */
 import type { ByteSource } from "../base/byte-source.ts";
-import { prepareQuickEnd } from "../base/end.ts";
 import { GuestbootError } from "../base/errors.ts";
 import { chooseEntry } from "../bootconfig/choose.ts";
 import { openDisk, type OpenDisk } from "../disk/open-disk.ts";
@@ -81,7 +80,6 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
   const { prepareSendFile } = await import("../base/send-file.ts");
   using files = ownBootFiles(start.bootFolder);
-  prepareQuickEnd();
   const sending = { fd: disk.fd, send: prepareSendFile() };
   const [kernelFd, ramdiskFd] = [createBootFile(files.kernel), createBootFile(files.ramdisk)];
   const attack =
