@@ -219,6 +219,24 @@ describe.each(STARTERS)("code in the guest's hands, the loader started by $name"
   });
 });
 
+describe("a guest that makes its reader allocate", () => {
+  it("ends in our own error with both numbers, and is not resident beyond the limit", () => {
+    const output = fs.mkdtempSync(at("out-"));
+    fs.writeFileSync(at("greedy.img"), "const all = []; for (;;) all.push(Buffer.alloc(1 << 22, 1));");
+    const argv = [...RUNTIME_FLAGS, at("planted.cjs"), "-q", `--output-directory=${output}`, at("greedy.img")];
+    const env = environment({ PYGRUB_MAX_RAM_USAGE_MB: "160" });
+    const done = spawnSync(at("node"), argv, { argv0: "pygrub", env, encoding: "utf8", timeout: 60_000 });
+    expect(done.stderr).toMatch(
+      /^RuntimeError: .*more memory than the limit of 160 MiB, and \d+ MiB are in use.*PYGRUB_MAX_RAM_USAGE_MB\n$/,
+    );
+    expect(done.status).toBe(1);
+    const used = Number(/and (\d+) MiB are in use/.exec(done.stderr)?.[1]);
+    expect(used).toBeGreaterThan(80);
+    expect(used).toBeLessThanOrEqual(164);
+    expect(fs.readdirSync(output)).toEqual([]);
+  });
+});
+
 describe("the planted bug", () => {
   it("really runs the guest's code, so that the tests would notice", () => {
     const [root] = STARTERS;

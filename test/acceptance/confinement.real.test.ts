@@ -97,6 +97,16 @@ describe("a start from disk, as the kernel sees it", () => {
   });
 });
 
+describe("the environment", () => {
+  it("takes no code from the environment: neither the runtime's options nor upstream's folder of drivers", () => {
+    fs.writeFileSync(at("code.cjs"), `require("node:fs").writeFileSync(${JSON.stringify(at("ran"))}, "");`);
+    const set = { NODE_OPTIONS: `--require ${at("code.cjs")}`, XEN_FSIMAGE_FSDIR: folder.path };
+    const ended = run(programPath("pygrub"), ["-q", "-n", at("guest.img")], set);
+    expect([ended.status, ended.stderr]).toEqual([0, ""]);
+    expect(fs.existsSync(at("ran"))).toBe(false);
+  });
+});
+
 describe("code that runs where the guest is parsed", () => {
   const attempts: Readonly<Record<string, string>> = {
     "read /etc/shadow": `fs.readFileSync("/etc/shadow")`,
