@@ -34,13 +34,13 @@ export function memoryUse(): MemoryUse | null {
 }
 
 /**
- * The limit of writable memory under which what is resident cannot grow past `memory` by our own doing: the last wall,
- * behind the checks that fail with words. null where there is no gauge.
+ * The limit of writable memory under which what is resident cannot grow far past `memory` by our own doing: the last
+ * wall, which the runtime meets without words, so it stands behind the checks that have some. null: no gauge.
  */
 export function dataLimit(memory: number): number | null {
   const use = memoryUse();
-  return use === null ? null : use.data + Math.max(memory - use.resident, LEAST_ROOM);
+  return use === null ? null : use.data + Math.max(memory - use.resident, 0) + ROOM_FOR_WORDS;
 }
 
-/** To say what is wrong, and end. */
-const LEAST_ROOM = 16 * 1024 * 1024;
+/** What may come between two looks at the memory, and what it takes to say what is wrong. */
+const ROOM_FOR_WORDS = 32 * 1024 * 1024;

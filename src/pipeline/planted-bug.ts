@@ -4,6 +4,7 @@
  * no program but the one that those tests build (`GUESTBOOT_PLANTED_BUG`); everywhere else the import is cut out.
  */
 import type { ByteSource } from "../base/byte-source.ts";
+import { limitedSource } from "../base/limits.ts";
 
 /** What the attacker has been left, from before rights were given up. */
 export interface Loot {
@@ -12,6 +13,8 @@ export interface Loot {
   /** Memory that system calls can be pointed at, and its address. */
   readonly memory: Buffer;
   readonly address: bigint;
+  /** The disk as the readers of its formats have it. */
+  readonly disk: ByteSource;
 }
 
 /** @returns runs the code that stands on the disk, as the body of an async function of `loot` and `builtin(id)` */
@@ -22,7 +25,7 @@ export function plantBug(): (disk: ByteSource) => Promise<void> {
     syscall: { arguments: Array.from({ length: 7 }, () => "int64" as const), return: "int64" },
   }).functions;
   const memory = Buffer.alloc(4096);
-  const loot: Loot = {
+  const loot: Omit<Loot, "disk"> = {
     syscall: (...words) => Number(syscall(...Array.from({ length: 7 }, (_, index) => BigInt(words[index] ?? 0)))),
     memory,
     address: ffi.getRawPointer(memory),
@@ -30,6 +33,9 @@ export function plantBug(): (disk: ByteSource) => Promise<void> {
   return async (disk) => {
     const code = Buffer.from(disk.read(0, disk.size)).toString("utf8");
     const run = compileFunction(`return (async () => {${code}\n})();`, ["loot", "builtin"]);
-    await Reflect.apply(run, undefined, [loot, (id: string): unknown => process.getBuiltinModule(id)]);
+    await Reflect.apply(run, undefined, [
+      { ...loot, disk: limitedSource(disk) } satisfies Loot,
+      (id: string): unknown => process.getBuiltinModule(id),
+    ]);
   };
 }

@@ -220,20 +220,32 @@ describe.each(STARTERS)("code in the guest's hands, the loader started by $name"
 });
 
 describe("a guest that makes its reader allocate", () => {
-  it("ends in our own error with both numbers, and is not resident beyond the limit", () => {
+  function allocate(code: string) {
     const output = fs.mkdtempSync(at("out-"));
-    fs.writeFileSync(at("greedy.img"), "const all = []; for (;;) all.push(Buffer.alloc(1 << 22, 1));");
+    fs.writeFileSync(at("greedy.img"), code.padEnd(1024));
     const argv = [...RUNTIME_FLAGS, at("planted.cjs"), "-q", `--output-directory=${output}`, at("greedy.img")];
     const env = environment({ PYGRUB_MAX_RAM_USAGE_MB: "160" });
     const done = spawnSync(at("node"), argv, { argv0: "pygrub", env, encoding: "utf8", timeout: 60_000 });
-    expect(done.stderr).toMatch(
-      /^RuntimeError: .*more memory than the limit of 160 MiB, and \d+ MiB are in use.*PYGRUB_MAX_RAM_USAGE_MB\n$/,
+    return { done, left: () => fs.readdirSync(output) };
+  }
+
+  it("ends in our own error with both numbers, as soon as it is past the limit", () => {
+    const { done, left } = allocate(
+      "const all = []; for (;;) { all.push(Buffer.alloc(1 << 18, 1)); loot.disk.read(0, 512); }",
     );
+    expect(done.stderr).toMatch(/^RuntimeError: .*more memory than the limit of 160 MiB, and \d+ MiB are in use.*\n$/);
     expect(done.status).toBe(1);
     const used = Number(/and (\d+) MiB are in use/.exec(done.stderr)?.[1]);
-    expect(used).toBeGreaterThan(80);
-    expect(used).toBeLessThanOrEqual(164);
-    expect(fs.readdirSync(output)).toEqual([]);
+    expect(used).toBeGreaterThanOrEqual(160);
+    expect(used).toBeLessThan(160 + 32);
+    expect(left()).toEqual([]);
+  });
+
+  it("is stopped by the kernel where it reads nothing between, and leaves no file", async () => {
+    const { done, left } = allocate("const all = []; for (;;) all.push(Buffer.alloc(1 << 22, 1));");
+    expect(done.status).not.toBe(0);
+    expect(done.stdout).toBe("");
+    await expect.poll(left, { timeout: 5000 }).toEqual([]);
   });
 });
 
