@@ -49,6 +49,8 @@ interface Row {
 }
 
 const MEMORY_BAR_MB = 130;
+/** What `src/pipeline/confine.ts` can be built without: the runtime's permissions alone are given up then. */
+const ALL_WALLS = "root limits user filter";
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-bench-"));
 // Upstream opens the disk after it has become the user of --runas.
@@ -80,11 +82,14 @@ async function measureStarts(): Promise<Row[]> {
   const onDisk = emptyFolder("boot");
   const cached = path.join(emptyFolder("code-cache"), "pygrub");
   await buildExecutable({ kind: "code cache", output: cached });
+  const unconfined = path.join(emptyFolder("unconfined"), "pygrub");
+  await buildExecutable({ kind: "snapshot", output: unconfined, without: ALL_WALLS });
   const start = ["-q", "-n", image];
   return [
     compare("extract 49 MB to a tmpfs", extraction(image, onTmpfs), 0.7),
     compare("extract 49 MB to a disk", extraction(image, onDisk), 0.7),
-    compare("extract to a tmpfs, --runas", extraction(image, onTmpfs, "--runas=65534"), null),
+    compare("extract to a tmpfs, --runas", extraction(image, onTmpfs, "--runas=65534"), 0.75),
+    compare("extract: confined / unconfined", extractions([OURS, unconfined], image, onTmpfs), 1.15),
     compare("say what would boot (-n)", [pygrub(OURS, start), pygrub(UPSTREAM, start)], 0.75),
     compare(
       "floor: our bare start",
@@ -123,18 +128,25 @@ function makeImage(): string {
 }
 
 function extraction(image: string, folder: string, ...options: string[]): [Command, Command] {
+  return extractions([OURS, UPSTREAM], image, folder, ...options);
+}
+
+function extractions(programs: [string, string], image: string, folder: string, ...options: string[]) {
   const argv = ["-q", "--output-format=simple", `--output-directory=${folder}`, ...options, image];
   const tidy = () => {
     for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name));
   };
-  return [
-    { ...pygrub(OURS, argv), tidy },
-    { ...pygrub(UPSTREAM, argv), tidy },
+  const [ours, other] = programs;
+  const pair: [Command, Command] = [
+    { ...pygrub(ours, argv), tidy },
+    { ...pygrub(other, argv), tidy },
   ];
+  return pair;
 }
 
 function pygrub(program: string, argv: string[]): Command {
-  return { name: program === OURS ? "guestboot" : "upstream", argv: [program, ...argv] };
+  const name = program === OURS ? "guestboot" : program === UPSTREAM ? "upstream" : "guestboot, unconfined";
+  return { name, argv: [program, ...argv] };
 }
 
 function compare(what: string, [ours, other]: readonly [Command, Command], bar: number | null, runs = RUNS): Row {

@@ -85,6 +85,13 @@ const DEBIAN_PACKAGES = [
   { name: "tmux", file: "/usr/bin/tmux", for: ["test"] },
   { name: "gpgconf", file: "/usr/bin/gpgconf", for: ["test"] },
   { name: "curl", file: "/usr/bin/curl", for: ["test"] },
+  { name: "patchelf", file: "/usr/bin/patchelf", for: ["test"] },
+  { name: "mandoc", file: "/usr/bin/mandoc", for: ["test"] },
+  { name: "groff-base", file: "/usr/bin/groff", for: ["test"] },
+  { name: "zsh", file: "/usr/bin/zsh", for: ["test"] },
+  { name: "rpm", file: "/usr/bin/rpmbuild", for: ["test"] },
+  { name: "kmod", file: "/sbin/depmod", for: ["test"] },
+  { name: "util-linux", file: "/usr/bin/setpriv", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 

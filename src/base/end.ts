@@ -11,12 +11,16 @@ type End = (status: number) => void;
 
 let end: End = (status) => process.exit(status);
 
-/** From now on a process that has done what it should ends at once; one that has failed has words to get rid of. */
+/**
+ * From now on the process ends at once, whether it has done what it should or not: what it has said has been written
+ * too, since Linux takes a standard error at once. A confined process must: the runtime's other threads have event
+ * loops of their own, which would be woken for the end, and abort for want of io_uring (see `kernel-confinement.ts`).
+ */
 export function prepareQuickEnd(): void {
   const { _exit } = process.getBuiltinModule("node:ffi").dlopen(null, {
     _exit: { arguments: ["int32"], return: "void" },
   }).functions;
-  end = (status) => (status === 0 ? _exit(0) : process.exit(status));
+  end = _exit;
 }
 
 export function endProcess(status: number): never {

@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   VM_UNWRITABLE: "the VM's record cannot be changed",
   TOOLSTACK_UNREACHABLE: "the toolstack that keeps the VM's record does not answer",
   TOOLSTACK_REFUSED: "the toolstack answers, but refuses a request",
+  HOST_UNCHANGEABLE: "this host's own loaders cannot be replaced or put back",
   LOCK_UNUSABLE: "a lock file cannot be made or used",
   LOCK_TIMEOUT: "another process held a lock for too long",
 

@@ -15,12 +15,12 @@ export const LIMIT_KEYS = {
   treeDepth: limit("max-tree-depth"),
   bytesRead: limit("max-bytes-read-mb"),
   seconds: limit("max-seconds"),
-} as const satisfies Readonly<Record<keyof ReadLimits, unknown>>;
+} as const satisfies Readonly<Record<Exclude<keyof ReadLimits, "memory">, unknown>>;
 
 export type LimitKey = keyof typeof LIMIT_KEYS;
 
 /** The most that each may be: what keeps memory and stack bounded, and, for the last two, whatever somebody wants. */
-const MOST: ReadLimits = {
+const MOST: Readonly<Record<LimitKey, number>> = {
   directoryEntries: 5_000_000,
   extents: 5_000_000,
   links: 1000,
@@ -39,7 +39,7 @@ interface Given {
  * @param find a setting as the file or the environment gives it; null when neither does
  * @throws SETTINGS_INVALID
  */
-export function readLimitSettings(find: (key: LimitKey) => Given | null): ReadLimits {
+export function readLimitSettings(find: (key: LimitKey) => Given | null): Omit<ReadLimits, "memory"> {
   const count = (key: LimitKey): number | null => wholeNumber(find(key), MOST[key]);
   const mebibytes = count("bytesRead");
   return {

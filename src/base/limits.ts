@@ -8,6 +8,7 @@
 import { Budget } from "./budget.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { GuestbootError } from "./errors.ts";
+import { memoryUse, openMemoryGauge } from "./memory.ts";
 
 export interface ReadLimits {
   /** Entries of one folder that is listed: all its names are in memory then, of up to 255 bytes each. */
@@ -22,6 +23,8 @@ export interface ReadLimits {
   readonly bytesRead: number;
   /** Seconds from the first byte of a disk on. While a person looks at a menu, no time passes. */
   readonly seconds: number;
+  /** Bytes of resident memory, the runtime's own included. */
+  readonly memory: number;
 }
 
 export const DEFAULT_READ_LIMITS: ReadLimits = {
@@ -31,6 +34,7 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
   treeDepth: 2048,
   bytesRead: 4 * 1024 ** 3,
   seconds: 300,
+  memory: 256 * 1024 ** 2,
 };
 
 let current = DEFAULT_READ_LIMITS;
@@ -39,9 +43,10 @@ export function readLimits(): ReadLimits {
   return current;
 }
 
-/** For all that is opened from now on. */
+/** For all that is opened from now on, and while files can be opened. */
 export function setReadLimits(limits: ReadLimits): void {
   current = limits;
+  openMemoryGauge();
 }
 
 export function directoryBudget(): Budget {
@@ -60,6 +65,42 @@ export function settable(key: string): string {
 /** Between two reads no work of ours takes longer: the rest of the time a person was asked, and does not count. */
 const LONGEST_WORK_MS = 10_000;
 
+/** Asking how much memory there is takes a system call. */
+const READS_BETWEEN_LOOKS = 32;
+const BYTES_BETWEEN_LOOKS = 512 * 1024;
+
+/** @throws BUDGET_EXCEEDED when more memory is resident than the limit */
+export function checkMemory(): void {
+  const use = memoryUse();
+  if (use !== null && use.resident > current.memory) throw memoryExceeded(use.resident);
+}
+
+/**
+ * The error of ours where memory could not be had because of the limit (V8 and zlib say so in several ways); null where
+ * it is about something else.
+ */
+export function asMemoryExceeded(error: unknown): GuestbootError | null {
+  if (!(error instanceof Error)) return null;
+  const isAllocation = /allocation failed|Array buffer allocation|memory/i.test(error.message);
+  const isNoMemory = "code" in error && (error.code === "ENOMEM" || error.code === "Z_MEM_ERROR");
+  const isOurs = error instanceof GuestbootError;
+  if (isOurs || !(isNoMemory || (error instanceof RangeError && isAllocation))) return null;
+  return memoryExceeded(memoryUse()?.resident ?? null, error);
+}
+
+function memoryExceeded(resident: number | null, cause?: unknown): GuestbootError {
+  const mebibytes = (bytes: number) => (bytes / 1024 ** 2).toFixed(0);
+  const used = resident === null ? "" : `, and ${mebibytes(resident)} MiB are in use`;
+  return new GuestbootError(
+    "BUDGET_EXCEEDED",
+    `reading the disk would take more memory than the limit of ${mebibytes(current.memory)} MiB${used}: gave up`,
+    {
+      cause,
+      hint: "if the guest is to be believed: set max-ram-usage-mb under [limits] in /etc/guestboot.conf, or PYGRUB_MAX_RAM_USAGE_MB",
+    },
+  );
+}
+
 /**
  * The same bytes, until the limits are used up: BUDGET_EXCEEDED is thrown by every read from then on.
  * @param now milliseconds of a clock that only goes forward
@@ -69,11 +110,21 @@ export function limitedSource(source: ByteSource, now: () => number = () => perf
   let bytes = 0;
   let milliseconds = 0;
   let last: number | null = null;
+  let readsToLook = 0;
+  let bytesToLook = 0;
+  const look = (length: number): void => {
+    readsToLook -= 1;
+    bytesToLook -= length;
+    if (readsToLook > 0 && bytesToLook > 0) return;
+    [readsToLook, bytesToLook] = [READS_BETWEEN_LOOKS, BYTES_BETWEEN_LOOKS];
+    checkMemory();
+  };
   const spend = (length: number): void => {
     const time = now();
     milliseconds += last === null ? 0 : Math.min(time - last, LONGEST_WORK_MS);
     last = time;
     bytes += length;
+    look(length);
     if (bytes > bytesRead) throw exceeded(`more than ${bytesRead} bytes of the disk`, "max-bytes-read-mb");
     if (milliseconds > seconds * 1000) throw exceeded(`more than ${seconds} seconds for the disk`, "max-seconds");
   };

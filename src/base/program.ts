@@ -46,17 +46,14 @@ export function ownCommand(): { readonly file: string; readonly args: readonly s
   return { file: process.execPath, args: [...process.execArgv, script] };
 }
 
-/** The catalog's files, name and text: from inside the single executable, else from the package's `distros/`. */
-export function catalogFiles(): { name: string; text: string }[] {
+/** The catalog as the build has read and checked it, JSON; null where the program was not built. */
+export function builtCatalog(): string | null {
   const sea = process.getBuiltinModule("node:sea");
-  if (sea.isSea()) {
-    // In no order that can be relied on, and the order of families shows.
-    const names = sea
-      .getAssetKeys()
-      .filter((key) => key.startsWith("distros/"))
-      .sort();
-    return names.map((name) => ({ name, text: sea.getAsset(name, "utf8") }));
-  }
+  return sea.isSea() ? sea.getAsset("catalog.json", "utf8") : null;
+}
+
+/** The catalog's files, name and text, from the package's `distros/`. */
+export function catalogFiles(): { name: string; text: string }[] {
   const root = packageRoot();
   if (root === null) return [];
   const folder = path.join(root, "distros");

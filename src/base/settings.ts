@@ -31,8 +31,6 @@ export interface Settings {
   readonly trust: readonly TrustSettings[];
   /** The largest boot file that is taken from a guest, in bytes. */
   readonly maxFileSize: number;
-  /** The bound on resident memory, in bytes. */
-  readonly maxRamUsage: number;
   /** What a member of an initrd may expand to, in bytes. */
   readonly maxInitrdSize: number;
   /** What reading a guest's disk may cost. */
@@ -117,8 +115,10 @@ export async function readSettings(
     trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
     maxInitrdSize: readMebibytes(find(KEYS.initrdSize), 1024),
-    maxRamUsage: readMebibytes(find(KEYS.ramUsage), 256),
-    limits: readLimitSettings((key) => find(LIMIT_KEYS[key])),
+    limits: {
+      ...readLimitSettings((key) => find(LIMIT_KEYS[key])),
+      memory: readMebibytes(find(KEYS.ramUsage), 256),
+    },
     warnings: file?.warnings ?? [],
   };
 }

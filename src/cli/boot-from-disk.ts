@@ -2,7 +2,7 @@
  * A start from disk as pygrub's options ask for it; shared by `pygrub` and `guestboot boot`.
  */
 import { GuestbootError } from "../base/errors.ts";
-import { setReadLimits } from "../base/limits.ts";
+import { asMemoryExceeded, setReadLimits } from "../base/limits.ts";
 import type { Settings } from "../base/settings.ts";
 import { renameDisks, type DiskRename } from "../bootconfig/map-disk.ts";
 import { startFromDisk, type DiskStart } from "../pipeline/disk-start.ts";
@@ -56,6 +56,8 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
       output.close();
     },
     warn,
+  }).catch((error: unknown) => {
+    throw asMemoryExceeded(error) ?? error;
   });
 }
 

@@ -6,12 +6,10 @@ import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
 import { nextStart } from "../pipeline/plan.ts";
 import { formatFailure } from "../toolstack/format.ts";
-import { openRecordStore } from "../toolstack/choose-store.ts";
 import { domainOf, nameOfDomain } from "../toolstack/domain-name.ts";
 import type { VmRecord } from "../toolstack/vm-record.ts";
 import { bootFromDisk } from "./boot-from-disk.ts";
 import { ELILOADER_BOOT_FOLDER, PYGRUB_BOOT_FOLDER } from "./folders.ts";
-import { helpOf } from "./help.ts";
 import { refuseWithoutVm, takeInstallationOptions, type InstallationOptions } from "./installation-options.ts";
 import { readPygrubOptions, type PygrubBoot } from "./pygrub-options.ts";
 
@@ -22,13 +20,13 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
   try {
     const installation = takeInstallationOptions(argv);
     const options = readPygrubOptions(installation.others);
-    if (options.help) process.stdout.write(helpOf("boot"));
+    if (options.help) process.stdout.write((await import("./help.ts")).helpOf("boot"));
     else await boot(options, installation, await readSettings(process.env));
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     if (error.code === "USAGE") {
-      process.stderr.write(`guestboot: ${error.message}\n\n${helpOf("boot")}`);
+      process.stderr.write(`guestboot: ${error.message}\n\n${(await import("./help.ts")).helpOf("boot")}`);
       return 2;
     }
     process.stderr.write(formatFailure(error, "simple", "guestboot"));
@@ -76,6 +74,7 @@ async function recordFor({ vm, output }: PygrubBoot, settings: Settings): Promis
   const domain = vm === null ? domainOf(output) : null;
   const name = vm ?? (domain === null ? null : nameOfDomain(domain));
   if (name === null) return null;
+  const { openRecordStore } = await import("../toolstack/choose-store.ts");
   await using records = await openRecordStore(settings);
   try {
     return await records.read(name);

@@ -210,6 +210,32 @@ finish      make the next start boot from the VM's own disk
   --dry-run   change nothing; print the \`xe\` commands that do the same
   --dir       the folder of images, in place of the host's`,
   },
+  host: {
+    summary: "make this host use guestboot as pygrub and eliloader",
+    text: `guestboot host install [--dry-run]
+guestboot host uninstall [--dry-run]
+guestboot host status [--json]
+
+install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader, or entries into
+            /etc/xenopsd.conf. The old programs are kept beside them
+uninstall   puts everything back as it was, also after an installation that was broken off
+status      who is called. Exit status 1 when it is not guestboot everywhere: not installed, or an update of the host
+            has put its own program back
+
+  --root DIR       a host's files below DIR in place of /: for images of hosts
+  --program FILE   the executable that is linked to, in place of the running one (seen from inside --root)
+  --dry-run        change nothing; print what would be done
+  --json           machine-readable`,
+  },
+  doctor: {
+    summary: "is this host ready, and what is missing",
+    text: `guestboot doctor [--json]
+
+Looks at what starts and installations need of this host. Each finding that is not good comes with a command that mends
+it. Exit status 1 when something has failed; a warning is no failure.
+
+  --json   machine-readable`,
+  },
 };
 
 const OVERVIEW = `guestboot: boots Xen guests, from a distribution's repository to install them, then from their own disks.
@@ -243,3 +269,6 @@ export function unknownCommand(word: string): number {
   process.stderr.write(`guestboot: there is no command "${withoutPasswords(word)}"\n\n${OVERVIEW}`);
   return 2;
 }
+
+/** Every command by its name, as the manual and the completions of shells are made from. */
+export const COMMAND_HELP: Readonly<Record<string, { readonly summary: string; readonly text: string }>> = COMMANDS;

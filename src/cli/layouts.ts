@@ -3,11 +3,10 @@
  */
 import { GuestbootError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
-import { catalogFiles } from "../base/program.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { readSettings } from "../base/settings.ts";
 import type { Catalog, Flavour } from "../distro/catalog.ts";
 import { findFamily } from "../distro/catalog.ts";
-import { readCatalog } from "../distro/read-catalog.ts";
 import { catalogLayouts, planChecks, type PlannedCheck } from "../pipeline/catalog-layouts.ts";
 import { checkLayouts } from "../pipeline/layout-checks.ts";
 import type { LayoutCheck } from "../pipeline/layout-check.ts";
@@ -48,7 +47,7 @@ export async function runLayouts(argv: readonly string[]): Promise<number> {
 function list(values: Values, operands: readonly string[]): void {
   const extra = operands.at(0);
   if (extra !== undefined) throw usage(`"${extra}" is one argument too many`);
-  const layouts = catalogLayouts(readCatalog(catalogFiles()));
+  const layouts = catalogLayouts(wholeCatalog());
   if (values.json === true) {
     printJson(layouts);
     return;
@@ -61,7 +60,7 @@ function list(values: Values, operands: readonly string[]): void {
 
 /** @returns whether every tree has what it needs */
 async function check(values: Values, repositories: readonly string[]): Promise<boolean> {
-  const catalog = readCatalog(catalogFiles());
+  const catalog = wholeCatalog();
   const { checks, leftOut } = plan(values, repositories, catalog);
   const timeoutSeconds = readTimeout(values);
   if (values.junit !== undefined) checkWritable(values.junit);

@@ -62,6 +62,10 @@ async function runGuestboot(argv: readonly string[]): Promise<number> {
       return (await import("./prestage.ts")).runPrestage(rest);
     case "vm":
       return (await import("./vm.ts")).runVm(rest);
+    case "host":
+      return (await import("./host.ts")).runHost(rest);
+    case "doctor":
+      return (await import("./doctor.ts")).runDoctor(rest);
     default:
       // libxl sends no command word: options first mean a loader.
       if (first.startsWith("-")) return (await import("./boot.ts")).runBoot(argv);

@@ -1,5 +1,5 @@
 /** The answer files that a command's options name, read and made overlays. */
-import { catalogFiles } from "../base/program.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
 import type { Progress } from "../base/progress.ts";
 import {
   ANSWER_KINDS,
@@ -9,7 +9,6 @@ import {
   type AnswerFilePlace,
 } from "../distro/answer-file.ts";
 import { findFamily, type AnswerKind } from "../distro/catalog.ts";
-import { readCatalog } from "../distro/read-catalog.ts";
 import { namedRelease } from "../distro/release-name.ts";
 import type { Overlay } from "../initrd/overlay.ts";
 import { answerOverlay, readAnswerFile } from "../pipeline/answer-file.ts";
@@ -52,7 +51,7 @@ export async function readAnswers(
 
 function placeFor(kind: AnswerKind, given: string, { distro, release }: AnswerValues): AnswerFilePlace {
   if (distro === undefined) return usualAnswerPlace(kind);
-  const family = findFamily(readCatalog(catalogFiles()), distro);
+  const family = findFamily(wholeCatalog(), distro);
   const what = release === undefined ? family.family : `${family.family} ${release}`;
   const listed = release === undefined ? undefined : namedRelease(family, release).listed;
   const name = listed?.installer ?? family.installer;

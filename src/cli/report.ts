@@ -3,6 +3,7 @@
  * standard error.
  */
 import { asGuestbootError, type GuestbootError } from "../base/errors.ts";
+import { asMemoryExceeded } from "../base/limits.ts";
 import { printable } from "../base/printable.ts";
 import { helpOf } from "./help.ts";
 
@@ -26,7 +27,7 @@ async function statusOf(
     await work();
     return 0;
   } catch (thrown) {
-    const error = asGuestbootError(thrown);
+    const error = asMemoryExceeded(thrown) ?? asGuestbootError(thrown);
     if (isBrokenPipe(error.cause)) return 0;
     if (options.json && error.code !== "USAGE") printJson({ error: describe(error) });
     else process.stderr.write(wordsOf(error, error.code === "USAGE" ? helpOf(command) : null));

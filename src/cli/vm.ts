@@ -5,10 +5,9 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 import { GuestbootError, asGuestbootError } from "../base/errors.ts";
 import { printable, quote } from "../base/printable.ts";
-import { catalogFiles } from "../base/program.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
 import { findFamily } from "../distro/catalog.ts";
-import { readCatalog } from "../distro/read-catalog.ts";
 import { xeCommands, xeStart, type SettingChange } from "../pipeline/dry-run.ts";
 import { planFinish } from "../pipeline/finish.ts";
 import { withJournal } from "../pipeline/journal.ts";
@@ -94,7 +93,7 @@ async function show(id: string, { settings }: VmCommand, json: boolean): Promise
 }
 
 async function reinstall(id: string, command: VmCommand, distro: string | undefined): Promise<void> {
-  const family = distro === undefined ? null : findFamily(readCatalog(catalogFiles()), distro).family;
+  const family = distro === undefined ? null : findFamily(wholeCatalog(), distro).family;
   await change(id, command, "the next start begins its installation", (record) => planReinstall(record, family));
 }
 

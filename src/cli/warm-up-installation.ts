@@ -1,14 +1,14 @@
 /**
- * For the build: walks the way of an installation's start whose files are all in the cache, so that its functions are
- * compiled in the snapshot that the executable starts from. Nothing here runs in a start.
+ * For the build: walks the way of an installation's start whose files are all in the cache, so that the
+ * executable has their code compiled. Nothing here runs in a start.
  */
 import * as fs from "node:fs";
 import { silent } from "../base/progress.ts";
 import { readSettings } from "../base/settings.ts";
-import { findFamily } from "../distro/catalog.ts";
+import { findFamily, type Catalog } from "../distro/catalog.ts";
 import { readInstallRequest } from "../distro/install-request.ts";
 import { wishesOfMirror } from "../distro/installer-arguments.ts";
-import { wholeCatalog } from "../distro/whole-catalog.ts";
+import { withAdminFiles } from "../distro/read-catalog.ts";
 import { obtainInstaller } from "../pipeline/obtain-installer.ts";
 import { planRound } from "../pipeline/plan.ts";
 import { vmTrust } from "../pipeline/trust-wanted.ts";
@@ -43,38 +43,8 @@ const RECORD = {
   },
 };
 
-/** @param folder an empty one */
-export async function warmUpInstallation(folder: string): Promise<void> {
-  const getBuiltinModule = process.getBuiltinModule.bind(process);
-  const withoutCrypto = (id: string): unknown => (id === "node:crypto" ? STAND_IN : getBuiltinModule(id));
-  Object.assign(process, { getBuiltinModule: withoutCrypto });
-  try {
-    await walk(folder);
-  } finally {
-    Object.assign(process, { getBuiltinModule });
-  }
-}
-
-/**
- * `node:crypto` must not be in the snapshot: no other thread of the program could load it then. So names get made-up
- * digests here.
- */
-const STAND_IN = {
-  createHash() {
-    let sum = 0;
-    const hash = {
-      update(bytes: Uint8Array | string) {
-        for (const byte of Buffer.from(bytes)) sum = (sum * 31 + byte) % 0xffff_fffb;
-        return hash;
-      },
-      digest: () => sum.toString(16).padStart(64, "0"),
-    };
-    return hash;
-  },
-  randomBytes: (size: number) => Buffer.alloc(size),
-};
-
-async function walk(folder: string): Promise<void> {
+/** @param folder an empty one. @param catalogFile the catalog as the build has read it */
+export async function warmUpInstallation(folder: string, catalogFile: string): Promise<void> {
   const cacheFolder = `${folder}/cache`;
   readEliloaderOptions(["-q", "--vm", VM, "--args", "console=hvc0", "/dev/null"]);
   const settings = await readSettings({ GUESTBOOT_STATE_DIR: `${folder}/state`, GUESTBOOT_CACHE_DIR: cacheFolder });
@@ -82,7 +52,7 @@ async function walk(folder: string): Promise<void> {
   fs.writeFileSync(`${folder}/state/vms/${VM}.json`, JSON.stringify(RECORD));
 
   const record = await openFileStore(settings.stateFolder).read(VM);
-  const catalog = wholeCatalog();
+  const catalog = withAdminFiles(JSON.parse(fs.readFileSync(catalogFile, "utf8")) as Catalog, `${folder}/distros.d`);
   const request = readInstallRequest(record.other_config, record.uuid);
   const plan = planRound(record, request, findFamily(catalog, request.family));
   if (plan.kind !== "installer") throw new Error("the record asks for an installation");

@@ -2,21 +2,16 @@
  * The catalog that the program works with: its own families, and what the admin's files add to them.
  *
  * Reading and checking its own takes longer than most of a start, so the build of the single executable does it and
- * keeps the result; from its sources the program does it when it is asked.
+ * keeps the result as JSON; from its sources the program does it when it is asked.
  */
-import { catalogFiles } from "../base/program.ts";
+import { builtCatalog, catalogFiles } from "../base/program.ts";
 import type { Catalog } from "./catalog.ts";
-import { ADMIN_FOLDER, parseCatalog, withAdminFiles, type CatalogFile } from "./read-catalog.ts";
-
-let ownFamilies: Catalog | null = null;
+import { ADMIN_FOLDER, parseCatalog, withAdminFiles } from "./read-catalog.ts";
 
 /** @param folder of the admin's; it need not exist. @throws GuestbootError CATALOG_INVALID naming file and field */
 export function wholeCatalog(folder: string = ADMIN_FOLDER): Catalog {
-  ownFamilies ??= parseCatalog(catalogFiles());
-  return withAdminFiles(ownFamilies, folder);
-}
-
-/** For the build: what is kept is what `wholeCatalog` begins with. */
-export function keepOwnFamilies(files: readonly CatalogFile[]): void {
-  ownFamilies = parseCatalog(files);
+  const built = builtCatalog();
+  // What the build has checked is part of the program, not data from outside.
+  const own = built === null ? parseCatalog(catalogFiles()) : (JSON.parse(built) as Catalog);
+  return withAdminFiles(own, folder);
 }

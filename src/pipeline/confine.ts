@@ -1,10 +1,21 @@
 /**
  * Giving up rights before guest bytes are parsed: what has been opened stays open, and nothing else can be reached.
  *
- * The runtime's permission model is switched on by the executable's own options (see `scripts/build.ts`), and here
- * every permission is dropped for good; where a user is given, the process becomes that user for good.
+ * Two walls. The kernel's: an empty root folder, limits, a user of our own, and a filter of system calls that leaves
+ * nothing that takes a path, makes a process or reaches a network; it holds whatever code runs in the process. The
+ * runtime's permission model, inside it, gives clean errors and takes away the way to call into the C library.
+ *
+ * Not used: namespaces. unshare(2) is for the calling thread alone, and this process has others by then; what they
+ * would hide can no longer be asked for (see `docs/SECURITY.md`, with what each wall costs).
  */
-import { GuestbootError } from "../base/errors.ts";
+import * as fs from "node:fs";
+import { allowedCalls, MISSING_CALLS } from "../base/allowed-calls.ts";
+import { prepareQuickEnd } from "../base/end.ts";
+import { GuestbootError, systemReason } from "../base/errors.ts";
+import { kernelConfinement, type ResourceLimits } from "../base/kernel-confinement.ts";
+import { dataLimit } from "../base/memory.ts";
+import { readLimits } from "../base/limits.ts";
+import { seccompProgram } from "../base/seccomp.ts";
 
 const PERMISSIONS = ["fs.read", "fs.write", "net", "child", "worker", "addon", "ffi", "wasi", "inspector"] as const;
 
@@ -12,20 +23,33 @@ const PERMISSIONS = ["fs.read", "fs.write", "net", "child", "worker", "addon", "
 export type KeptPermission = "fs.read";
 
 export interface ConfineOptions {
-  /** The user to become, and the group of the same number. null: stay who we are. */
+  /**
+   * The user to become, and the group of the same number. null: as root, a user that nobody else on the host is; else
+   * stay who we are.
+   */
   readonly uid: number | null;
+  /** The folder is the admin's own, so its reader stays who it is, and sees the host's files. */
   readonly keep?: KeptPermission;
+  /** Bytes of the largest file that may be written; null: what goes to standard output has no limit. */
+  readonly largestFile?: number | null;
 }
+
+/** A wall that a build for measuring can leave out; every other build has all. */
+type Wall = "root" | "limits" | "user" | "filter";
+
+/** Set by the build. */
+declare const GUESTBOOT_WITHOUT: string | undefined;
+const LEFT_OUT = typeof GUESTBOOT_WITHOUT === "string" ? GUESTBOOT_WITHOUT : "";
 
 /** @throws CONFINEMENT_FAILED; guest bytes must not be touched then */
 export function confine(options: ConfineOptions): void {
-  if (options.uid !== null) becomeUser(options.uid);
   const permission = process.permission as DroppablePermission | undefined;
   if (permission === undefined) {
     throw new GuestbootError("CONFINEMENT_FAILED", "guestboot was started without the runtime's permission model", {
       hint: "start it as dist/guestboot or through dist/launch.js, which switch it on",
     });
   }
+  confineByKernel(options);
   for (const scope of PERMISSIONS) {
     if (scope === options.keep) continue;
     permission.drop(scope);
@@ -41,15 +65,69 @@ interface DroppablePermission {
   drop(scope: string): void;
 }
 
-function becomeUser(uid: number): void {
-  if (process.getuid?.() === uid && uid !== 0) return;
+function confineByKernel({ uid, keep, largestFile = null }: ConfineOptions): void {
+  const isUp = (wall: Wall) => !LEFT_OUT.includes(wall);
+  const readsFiles = keep !== undefined;
+  const kernel = kernelConfinement();
+  prepareQuickEnd();
+  const isRoot = process.geteuid?.() === 0;
+  if (isUp("filter")) kernel.leaveIoUring();
+  const limits = resourceLimits(largestFile, readsFiles);
+  const filter = seccompProgram(allowedCalls(process.pid, readsFiles), MISSING_CALLS);
+  if (isRoot && !readsFiles && isUp("root")) kernel.emptyRoot();
+  if (isUp("limits")) kernel.limitResources(limits);
+  if (isUp("user")) becomeUser(uid, isRoot && !readsFiles);
+  kernel.hideMemory();
+  if (isUp("filter")) kernel.filterCalls(filter);
+}
+
+function resourceLimits(largestFile: number | null, readsFiles: boolean): ResourceLimits {
+  const data = dataLimit(readLimits().memory);
+  return {
+    core: 0,
+    processes: 0,
+    lockedMemory: 0,
+    ...(largestFile === null ? {} : { fileSize: largestFile }),
+    ...(data === null ? {} : { data }),
+    ...(readsFiles ? {} : { openFiles: descriptorsInUse() }),
+  };
+}
+
+/** Enough for what is open, and nothing more; poll(2) wants as much too. */
+function descriptorsInUse(): number {
+  const open = fs.readdirSync("/proc/self/fd").map(Number);
+  return Math.max(...open) + 1;
+}
+
+/**
+ * Users that no distribution gives to anybody (systemd's list of ranges, https://systemd.io/UIDS-GIDS): one for each
+ * process number there can be, so that two starts are strangers to each other.
+ */
+const FIRST_OWN_USER = 1_900_000_000;
+/** Where a user namespace of a container does not have them. */
+const NOBODY = 65534;
+
+function becomeUser(wanted: number | null, byDefault: boolean): void {
+  if (wanted !== null && wanted !== 0) {
+    become(wanted);
+    return;
+  }
+  if (!byDefault) return;
+  try {
+    become(FIRST_OWN_USER + process.pid);
+  } catch {
+    become(NOBODY);
+  }
+}
+
+function become(uid: number): void {
+  if (process.getuid?.() === uid) return;
   try {
     process.setgroups?.([]);
     process.setgid?.(uid);
     process.setuid?.(uid);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new GuestbootError("CONFINEMENT_FAILED", `cannot become user ${uid}: ${reason}`, {
+    throw new GuestbootError("CONFINEMENT_FAILED", `cannot become user ${uid}: ${systemReason(error)}`, {
       cause: error,
       hint: "--runas and --domid need root",
     });

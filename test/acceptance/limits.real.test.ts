@@ -92,4 +92,11 @@ describe("a start from disk", () => {
     expect(fs.readdirSync(output)).toEqual([]);
     expect(start("8").status).toBe(0);
   });
+
+  it("keeps within the memory that it is given, and says both numbers where that is too little", () => {
+    const ended = run(programPath("pygrub"), ["-q", "-n", packed], { PYGRUB_MAX_RAM_USAGE_MB: "8" });
+    expect([ended.status, ended.stdout]).toEqual([1, ""]);
+    expect(ended.stderr).toMatch(/more memory than the limit of 8 MiB, and \d\d+ MiB are in use/);
+    expect(ended.stderr).toContain("max-ram-usage-mb");
+  });
 });

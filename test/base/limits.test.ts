@@ -132,6 +132,7 @@ max-links = 13
 max-tree-depth = 14
 max-bytes-read-mb = 15
 max-seconds = 16
+max-ram-usage-mb = 17
 `;
     const { limits, warnings } = await read(text);
     expect(warnings).toEqual([]);
@@ -142,6 +143,7 @@ max-seconds = 16
       treeDepth: 14,
       bytesRead: 15 * 1024 * 1024,
       seconds: 16,
+      memory: 17 * 1024 * 1024,
     });
     expect((await read(text, { GUESTBOOT_MAX_LINKS: "99" })).limits.links).toBe(99);
   });

@@ -31,7 +31,6 @@ const DEFAULTS = {
   cache: { freshFor: 0, offline: false, maxSize: null },
   maxFileSize: 128 * 1024 * 1024,
   maxInitrdSize: 1024 ** 3,
-  maxRamUsage: 256 * 1024 * 1024,
   limits: DEFAULT_READ_LIMITS,
   warnings: [],
 };
@@ -65,7 +64,7 @@ max-initrd-mb = 16
       eliloaderOutput: "sxp",
       maxFileSize: 67_108_864,
       maxInitrdSize: 16_777_216,
-      maxRamUsage: 536_870_912,
+      limits: { ...DEFAULT_READ_LIMITS, memory: 536_870_912 },
       warnings: [],
     });
   });
@@ -86,7 +85,7 @@ max-initrd-mb = 16
       bootFolder: "/c",
       maxFileSize: 3 * 1024 * 1024,
       maxInitrdSize: 5 * 1024 * 1024,
-      maxRamUsage: 4 * 1024 * 1024,
+      limits: { ...DEFAULT_READ_LIMITS, memory: 4 * 1024 * 1024 },
     });
   });
 

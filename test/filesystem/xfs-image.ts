@@ -42,7 +42,7 @@ function linesOf(folder: Buffer): Buffer[] {
     const line = (rest: string, tail: Uint8Array = Buffer.alloc(0)) =>
       Buffer.concat([name, Buffer.from(` ${rest}`), tail, Buffer.from("\n")]);
     if (stats.isSymbolicLink()) return [line("l--777 0 0 ", fs.readlinkSync(file, { encoding: "buffer" }))];
-    if (stats.isFile()) return [line("---644 0 0 ", file)];
+    if (stats.isFile()) return [line(`---${(stats.mode & 0o777).toString(8)} 0 0 `, file)];
     if (stats.isDirectory()) return [line("d--755 0 0"), ...linesOf(file), Buffer.from("$\n")];
     return [line("p--644 0 0")];
   });

@@ -1,0 +1,162 @@
+/**
+ * `npm run package:portable|deb|rpm`: packages of `dist/guestboot` as it was built.
+ *
+ * The portable folder brings its own dynamic loader and libraries for hosts with an old glibc. It lives in
+ * /opt/guestboot: the path of the loader is part of the executable. No variable leads to the libraries (they stand in
+ * the executable as DT_RPATH, which the libraries themselves follow too), so programs that it starts use the host's.
+ */
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { bashCompletion, manPages, zshCompletion } from "./documentation.ts";
+
+const root = path.dirname(import.meta.dirname);
+const dist = path.join(root, "dist");
+const PORTABLE = "/opt/guestboot";
+
+const EPOCH = process.env["SOURCE_DATE_EPOCH"] ?? "0";
+const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
+
+function run(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH },
+    maxBuffer: 1 << 26,
+  });
+}
+
+function put(file: string, content: string, mode = 0o644): void {
+  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
+  fs.writeFileSync(file, content, { mode });
+}
+
+/** Puts the folder at `folder`, to be used at `/opt/guestboot`. */
+function makePortable(folder: string): void {
+  fs.mkdirSync(path.join(folder, "lib"), { recursive: true });
+  const program = path.join(folder, "guestboot");
+  fs.copyFileSync(path.join(dist, "guestboot"), program);
+  const needed = [...run("ldd", [program]).matchAll(/(\/\S+) \(0x/g)].map(([, file = ""]) => file);
+  if (needed.length < 5) throw new Error(`the libraries of ${program} were not found`);
+  for (const file of needed) {
+    const copy = path.join(folder, "lib", path.basename(file));
+    fs.copyFileSync(file, copy);
+    fs.chmodSync(copy, 0o755);
+  }
+  const loader = `${PORTABLE}/lib/ld-linux-x86-64.so.2`;
+  run("patchelf", ["--set-interpreter", loader, "--force-rpath", "--set-rpath", `${PORTABLE}/lib`, program]);
+  for (const name of ["eliloader", "pygrub"]) fs.symlinkSync("guestboot", path.join(folder, name));
+}
+
+/** What both packages hold beside the program. */
+function makeRoot(folder: string, program: string): void {
+  const conf = fs.readFileSync(path.join(root, "packaging/guestboot.conf"), "utf8");
+  put(path.join(folder, "etc/guestboot.conf"), conf);
+  for (const [name, text] of Object.entries(manPages(conf))) {
+    // Not pygrub.8 itself: Xen's own package has it.
+    const own = name === "pygrub.8" || name === "eliloader.8" ? `guestboot-${name}` : name;
+    put(path.join(folder, `usr/share/man/man${name.slice(-1)}/${own}`), text);
+  }
+  put(path.join(folder, "usr/share/bash-completion/completions/guestboot"), bashCompletion());
+  put(path.join(folder, "usr/share/zsh/site-functions/_guestboot"), zshCompletion());
+  put(path.join(folder, "usr/share/doc/guestboot/copyright"), fs.readFileSync(path.join(root, "LICENSE"), "utf8"));
+  for (const unit of ["guestboot-prestage.service", "guestboot-prestage.timer"]) {
+    put(path.join(folder, "usr/lib/systemd/system", unit), fs.readFileSync(path.join(root, "packaging", unit), "utf8"));
+  }
+  fs.mkdirSync(path.join(folder, "usr/libexec/guestboot"), { recursive: true });
+  for (const name of ["eliloader", "pygrub"]) {
+    fs.symlinkSync(program, path.join(folder, "usr/libexec/guestboot", name));
+  }
+}
+
+function packPortable(work: string): string {
+  makePortable(path.join(work, "guestboot"));
+  const output = path.join(dist, `guestboot-${version}-portable-x86_64.tar.gz`);
+  const order = ["--sort=name", `--mtime=@${EPOCH}`, "--owner=0", "--group=0", "--numeric-owner"];
+  run("tar", ["-C", work, ...order, "-I", "gzip -n", "-cf", output, "guestboot"]);
+  return output;
+}
+
+function packDeb(work: string): string {
+  const folder = path.join(work, "root");
+  makeRoot(folder, "/usr/bin/guestboot");
+  fs.mkdirSync(path.join(folder, "usr/bin"));
+  fs.copyFileSync(path.join(dist, "guestboot"), path.join(folder, "usr/bin/guestboot"));
+  const control = `Package: guestboot
+Version: ${version}
+Architecture: amd64
+Maintainer: guestboot <root@localhost>
+Depends: libc6 (>= 2.28), libatomic1, libstdc++6, libgcc-s1
+Recommends: libnfs-utils
+Section: admin
+Priority: optional
+Description: boot loader for Xen guests
+ Starts installations of Xen guests from a repository, and boots guests from
+ their disks: a drop-in for eliloader and pygrub.
+`;
+  put(path.join(folder, "DEBIAN/control"), control);
+  put(path.join(folder, "DEBIAN/conffiles"), "/etc/guestboot.conf\n");
+  put(path.join(folder, "DEBIAN/prerm"), REMOVE, 0o755);
+  const output = path.join(dist, `guestboot_${version}_amd64.deb`);
+  run("dpkg-deb", ["--root-owner-group", "-Zgzip", "--build", folder, output]);
+  return output;
+}
+
+/** A host must not be left with links to a program that is gone. */
+const REMOVE = `#!/bin/sh
+set -e
+if [ "$1" = remove ] || [ "$1" = 0 ]; then guestboot host uninstall >/dev/null; fi
+`;
+
+function packRpm(work: string): string {
+  const folder = path.join(work, "root");
+  makeRoot(folder, `${PORTABLE}/guestboot`);
+  makePortable(path.join(folder, PORTABLE));
+  fs.mkdirSync(path.join(folder, "usr/bin"));
+  fs.symlinkSync(`${PORTABLE}/guestboot`, path.join(folder, "usr/bin/guestboot"));
+  const files = run("find", [folder, "-not", "-type", "d", "-printf", "/%P\\n"]).trim().split("\n").sort();
+  const listed = files.map((file) => (file.startsWith("/etc/") ? `%config(noreplace) ${file}` : file));
+  const spec = `Name: guestboot
+Version: ${version}
+Release: 1
+Summary: Boot loader for Xen guests
+License: Apache-2.0
+AutoReqProv: no
+%description
+Starts installations of Xen guests from a repository, and boots guests from their disks.
+%preun
+if [ "$1" = 0 ]; then guestboot host uninstall >/dev/null; fi
+%files
+%dir ${PORTABLE}
+%dir ${PORTABLE}/lib
+%dir /usr/libexec/guestboot
+${listed.join("\n")}
+`;
+  put(path.join(work, "guestboot.spec"), spec);
+  const defines = {
+    _topdir: path.join(work, "rpm"),
+    _rpmdir: path.join(work, "out"),
+    __os_install_post: "%{nil}",
+    _build_id_links: "none",
+    // What rpm 4.11 of dom0 can unpack.
+    _binary_payload: "w6.gzdio",
+    _buildhost: "localhost",
+    use_source_date_epoch_as_buildtime: "1",
+    clamp_mtime_to_source_date_epoch: "1",
+  };
+  const words = Object.entries(defines).flatMap(([name, value]) => ["--define", `${name} ${value}`]);
+  run("rpmbuild", ["-bb", "--noclean", "--buildroot", folder, ...words, path.join(work, "guestboot.spec")]);
+  const output = path.join(dist, `guestboot-${version}-1.x86_64.rpm`);
+  fs.copyFileSync(path.join(work, "out/x86_64", path.basename(output)), output);
+  return output;
+}
+
+const PACK: Readonly<Record<string, (work: string) => string>> = { portable: packPortable, deb: packDeb, rpm: packRpm };
+const pack = PACK[process.argv[2] ?? ""];
+if (pack === undefined) throw new Error("package.ts portable|deb|rpm");
+const work = fs.mkdtempSync(path.join(dist, "package-"));
+try {
+  process.stdout.write(`${pack(work)}\n`);
+} finally {
+  fs.rmSync(work, { recursive: true, force: true });
+}

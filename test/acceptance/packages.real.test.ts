@@ -1,0 +1,106 @@
+/**
+ * What the packages hold: manual, completions, settings, units, and the portable folder in a root that has no libraries.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
+import { bashCompletion, manPages, wordsOf, zshCompletion } from "../../scripts/documentation.ts";
+import { readSettings } from "../../src/base/settings.ts";
+import { parseSimple, programPath, ROOT, run, runNode, temporaryFolder } from "../program.ts";
+import { makeSmallGuestFolder } from "./guest-disk.ts";
+
+const folder = temporaryFolder();
+const at = (name: string) => path.join(folder.path, name);
+afterAll(() => folder[Symbol.dispose]());
+
+const CONF = path.join(ROOT, "packaging/guestboot.conf");
+const conf = fs.readFileSync(CONF, "utf8");
+
+describe("the settings file as delivered", () => {
+  it("sets nothing, and each line that is a comment states the default", async () => {
+    const none = await readSettings({}, "/nowhere/guestboot.conf");
+    expect(await readSettings({}, CONF)).toEqual(none);
+    const stated = conf.replace(/^#(?=[a-z-]+ = )/gm, "");
+    expect(stated).not.toBe(conf);
+    fs.writeFileSync(at("stated.conf"), stated);
+    const cacheFolder = "/var/cache/guestboot";
+    expect(await readSettings({}, at("stated.conf"))).toEqual({ ...none, cacheFolder });
+  });
+});
+
+describe("the manual", () => {
+  it.each(Object.entries(manPages(conf)))("mandoc and groff find nothing wrong in %s", (name, text) => {
+    fs.writeFileSync(at(name), text);
+    const lint = run("mandoc", ["-Tlint", "-W", "warning", at(name)]);
+    // A date would differ from build to build.
+    const found = lint.stdout.split("\n").filter((line) => line !== "" && !line.includes("missing date"));
+    expect(found).toEqual([]);
+    const shown = run("groff", ["-man", "-Tutf8", "-ww", at(name)]);
+    expect(shown).toMatchObject({ status: 0, stderr: "" });
+  });
+});
+
+describe("the completions", () => {
+  it("bash completes commands, and a command's words and options", () => {
+    fs.writeFileSync(at("guestboot.bash"), bashCompletion());
+    const complete = (...words: string[]) => {
+      const last = words.length - 1;
+      const script = `. ${at("guestboot.bash")}; COMP_WORDS=("$@"); COMP_CWORD=${last}; _guestboot; echo "\${COMPREPLY[@]}"`;
+      return run("bash", ["-c", script, "bash", ...words]).stdout.trim();
+    };
+    expect(complete("guestboot", "doc")).toBe("doctor");
+    expect(complete("guestboot", "host", "un")).toBe("uninstall");
+    expect(complete("guestboot", "cache", "--max-")).toBe("--max-size --max-age");
+    expect(wordsOf("host")).toContain("install");
+  });
+
+  it("zsh reads its own", () => {
+    fs.writeFileSync(at("_guestboot"), zshCompletion());
+    expect(run("zsh", ["-f", "-n", at("_guestboot")])).toMatchObject({ status: 0, stderr: "" });
+    const load = `fpath=(${folder.path} $fpath); autoload -Uz compinit; compinit -u -d ${at("dump")}; print $_comps[guestboot]`;
+    expect(run("zsh", ["-f", "-c", load]).stdout).toBe("_guestboot\n");
+  });
+});
+
+describe("the portable folder", () => {
+  const root = at("root");
+
+  beforeAll(() => {
+    programPath("guestboot");
+    const built = runNode([path.join(ROOT, "scripts/package.ts"), "portable"]);
+    expect(built.status, built.stderr).toBe(0);
+    fs.mkdirSync(path.join(root, "opt"), { recursive: true });
+    execFileSync("tar", ["-C", path.join(root, "opt"), "-xf", built.stdout.trim()]);
+    fs.mkdirSync(path.join(root, "bin"));
+    fs.mkdirSync(path.join(root, "dev"));
+    execFileSync("mknod", ["-m", "666", path.join(root, "dev/null"), "c", "1", "3"]);
+    fs.copyFileSync("/bin/busybox", path.join(root, "bin/busybox"));
+    fs.chmodSync(path.join(root, "bin/busybox"), 0o755);
+    for (const name of ["sh", "rm", "sync"]) fs.symlinkSync("busybox", path.join(root, "bin", name));
+    makeSmallGuestFolder(at("guest"));
+    makeFilesystemImage({ path: path.join(root, "disk.img"), type: "ext4", sizeMiB: 8, folder: at("guest") });
+  });
+
+  it.each([[[]], [["--runas=65534"]]])("boots a guest's disk where there is no library, with %j", (more) => {
+    const disk = ["-q", "--output-format=simple", ...more, "/disk.img"];
+    const ended = run("chroot", [root, "/opt/guestboot/pygrub", ...disk]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    const { kernel } = parseSimple(ended.stdout);
+    expect(fs.readFileSync(path.join(root, kernel))).toEqual(fs.readFileSync(at("guest/boot/vmlinuz")));
+  });
+
+  it("answers to its other names", () => {
+    expect(run("chroot", [root, "/opt/guestboot/guestboot", "--version"]).stdout).toMatch(/^guestboot \d/);
+    expect(run("chroot", [root, "/opt/guestboot/eliloader"])).toMatchObject({ status: 2 });
+  });
+
+  it("takes no library from elsewhere", () => {
+    const dynamic = spawnSync("readelf", ["-dl", path.join(root, "opt/guestboot/guestboot")], { encoding: "utf8" });
+    expect(dynamic.stdout).toContain("[Requesting program interpreter: /opt/guestboot/lib/ld-linux-x86-64.so.2]");
+    expect(dynamic.stdout).toMatch(/\(RPATH\)\s+Library rpath: \[\/opt\/guestboot\/lib\]/);
+    const needed = [...dynamic.stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, name]) => name);
+    expect(fs.readdirSync(path.join(root, "opt/guestboot/lib")).sort()).toEqual(needed.sort());
+  });
+});
