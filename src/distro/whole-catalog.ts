@@ -12,8 +12,12 @@ let ownFamilies: Catalog | null = null;
 
 /** @param folder of the admin's; it need not exist. @throws GuestbootError CATALOG_INVALID naming file and field */
 export function wholeCatalog(folder: string = ADMIN_FOLDER): Catalog {
-  ownFamilies ??= parseCatalog(catalogFiles());
-  return withAdminFiles(ownFamilies, folder);
+  return withAdminFiles(ownCatalog(), folder);
+}
+
+/** The program's own families alone. @throws GuestbootError CATALOG_INVALID */
+export function ownCatalog(): Catalog {
+  return (ownFamilies ??= parseCatalog(catalogFiles()));
 }
 
 /** For the build: what is kept is what `wholeCatalog` begins with. */
