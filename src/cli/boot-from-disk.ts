@@ -79,7 +79,7 @@ async function bootLogged(
       output.close();
     },
     warn,
-    step: log.step,
+    step: (step, words) => log.step(step, words),
   });
 }
 
