@@ -43,6 +43,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "toolstack",
     "compress",
   ],
+  library: [
+    "pipeline",
+    "distro",
+    "repository",
+    "trust",
+    "store",
+    "initrd",
+    "kernel",
+    "bootconfig",
+    "filesystem",
+    "disk",
+    "toolstack",
+    "compress",
+  ],
 };
 
 const SRC = path.join(import.meta.dirname, "../src");

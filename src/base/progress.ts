@@ -11,6 +11,8 @@ export interface Transfer {
 export interface Progress {
   /** A transfer begins. `total` in bytes, null when the server did not say. */
   transfer(label: string, total: number | null): Transfer;
+  /** A step of a start is done, for the log. Who keeps none has no use for it. */
+  step?(step: string, words?: string): void;
   /** One line about what is being done. */
   say(line: string): void;
   /** Something that the admin should know, but that does not stop the work. */

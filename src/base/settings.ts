@@ -7,6 +7,7 @@ import { A_BYTE_COUNT, A_DURATION, readByteCount, readDuration } from "./amounts
 import { GuestbootError, isSystemError, systemReason } from "./errors.ts";
 import { LIMIT_KEYS, readLimitSettings } from "./limit-settings.ts";
 import type { ReadLimits } from "./limits.ts";
+import { LOG_KEYS, readLogSettings, type LogSettings } from "./log-settings.ts";
 import { isRepositorySection, readRepositorySections, type RepositorySettings } from "./repository-settings.ts";
 import { readToolstackSettings, TOOLSTACK_KEYS, type ToolstackSettings } from "./toolstack-settings.ts";
 import { isTrustSection, readTrustSections, type TrustSettings } from "./trust-settings.ts";
@@ -27,6 +28,8 @@ export interface Settings {
   readonly cache: CacheSettings;
   /** Where VM records are. */
   readonly toolstack: ToolstackSettings;
+  /** Where starts tell their steps. */
+  readonly log: LogSettings;
   /** How much proof repositories' files need. */
   readonly trust: readonly TrustSettings[];
   /** The largest boot file that is taken from a guest, in bytes. */
@@ -112,6 +115,7 @@ export async function readSettings(
       maxSize: readAmount(find(KEYS.maxSize), readByteCount, A_BYTE_COUNT),
     },
     toolstack: readToolstackSettings((key) => find(TOOLSTACK_KEYS[key])),
+    log: readLogSettings((key) => find(LOG_KEYS[key])),
     trust: file?.trust ?? [],
     maxFileSize: readMebibytes(find(KEYS.fileSize), 128),
     maxInitrdSize: readMebibytes(find(KEYS.initrdSize), 1024),
@@ -166,6 +170,7 @@ async function parseConfig(
     ...Object.values(KEYS),
     ...Object.values(TOOLSTACK_KEYS),
     ...Object.values(LIMIT_KEYS),
+    ...Object.values(LOG_KEYS),
   ];
   for (const [section, content] of Object.entries(sections)) {
     if (typeof content !== "object" || content === null) {

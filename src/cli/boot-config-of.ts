@@ -4,23 +4,13 @@
 import * as fs from "node:fs";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { decodeText } from "../base/text.ts";
-import type { BootConfig } from "../bootconfig/boot-config.ts";
 import { parseConfigFile } from "../bootconfig/locate.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import { openFolder } from "../filesystem/folder.ts";
+import type { ShownConfig } from "../pipeline/boot-entries.ts";
 import { confine } from "../pipeline/confine.ts";
 import { findConfig, folderPlace, placesOf } from "../pipeline/find-boot.ts";
-
-/** A boot config and where it stands. */
-export interface ShownConfig {
-  readonly path: string;
-  readonly config: BootConfig;
-  /** "partition 1", "whole disk", "folder", "file". */
-  readonly volume: string;
-  /** "ext4"; null for a config file by itself. */
-  readonly filesystem: string | null;
-}
 
 export interface ConfigSource {
   readonly path: string;

@@ -1,7 +1,7 @@
 /**
  * A start from disk as pygrub's options ask for it; shared by `pygrub` and `guestboot boot`.
  */
-import { GuestbootError } from "../base/errors.ts";
+import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { asMemoryExceeded, setReadLimits } from "../base/limits.ts";
 import type { Settings } from "../base/settings.ts";
 import { renameDisks, type DiskRename } from "../bootconfig/map-disk.ts";
@@ -10,6 +10,7 @@ import type { ChooseInteractively } from "../pipeline/interactive-choice.ts";
 import type { Answer, ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { formatAnswer } from "../toolstack/format.ts";
+import { openStartLog, type StartLog } from "./start-log.ts";
 import { findUser } from "./find-user.ts";
 import type { PygrubBoot } from "./pygrub-options.ts";
 
@@ -22,10 +23,32 @@ export interface DiskBootDefaults {
   readonly extraArguments?: readonly ArgumentPiece[];
   /** The VM's record allows a guess where its disk has no boot config. */
   readonly guess?: boolean;
+  /** The program's name, for the log. */
+  readonly program: string;
 }
 
 export async function bootFromDisk(options: PygrubBoot, settings: Settings, defaults: DiskBootDefaults): Promise<void> {
+  const log = openStartLog(settings.log, {
+    vm: options.vm,
+    program: defaults.program,
+    ownsStandardError: options.menu,
+  });
+  try {
+    await bootLogged(options, settings, defaults, log);
+  } catch (thrown) {
+    log.fail(asGuestbootError(thrown));
+    throw thrown;
+  }
+}
+
+async function bootLogged(
+  options: PygrubBoot,
+  settings: Settings,
+  defaults: DiskBootDefaults,
+  log: StartLog,
+): Promise<void> {
   const warn = (line: string) => {
+    log.warn(line);
     // With -q, standard error belongs to a failure's last words: the toolstack reads all of it.
     if (options.menu) process.stderr.write(`warning: ${line}\n`);
   };
@@ -56,6 +79,7 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
       output.close();
     },
     warn,
+    step: (step, words) => log.step(step, words),
   }).catch((error: unknown) => {
     throw asMemoryExceeded(error) ?? error;
   });

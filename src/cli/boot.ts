@@ -21,7 +21,11 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
     const installation = takeInstallationOptions(argv);
     const options = readPygrubOptions(installation.others);
     if (options.help) process.stdout.write((await import("./help.ts")).helpOf("boot"));
-    else await boot(options, installation, await readSettings(process.env));
+    else {
+      const settings = await readSettings(process.env);
+      const log = installation.log === null ? settings.log : { ...settings.log, form: installation.log };
+      await boot(options, installation, { ...settings, log });
+    }
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
@@ -38,7 +42,11 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, sett
   const record = await recordFor(options, settings);
   if (record === null) {
     refuseWithoutVm(installation);
-    await bootFromDisk(options, settings, { bootFolder: PYGRUB_BOOT_FOLDER, format: DEFAULT_FORMAT });
+    await bootFromDisk(options, settings, {
+      bootFolder: PYGRUB_BOOT_FOLDER,
+      format: DEFAULT_FORMAT,
+      program: "guestboot",
+    });
     return;
   }
   const recordArguments = { text: record.PV_args, escaped: false };
@@ -46,6 +54,7 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, sett
     await bootFromDisk(withLoaderArgs(record, installation.others), settings, {
       bootFolder: PYGRUB_BOOT_FOLDER,
       format: DEFAULT_FORMAT,
+      program: "guestboot",
       extraArguments: [recordArguments],
       guess: record.other_config["guestboot-guess"] === "true",
     });
@@ -59,6 +68,8 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, sett
     settings,
     bootFolder: options.outputDirectory ?? settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
     makeBootFolder: options.outputDirectory === null,
+    program: "guestboot",
+    ownsStandardError: options.menu,
     offline: installation.offline,
     patches: installation.patches,
     progress: progressFor(process.stderr, { quiet: !options.menu }),

@@ -28,6 +28,8 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
       settings,
       bootFolder: settings.bootFolder ?? ELILOADER_BOOT_FOLDER,
       makeBootFolder: true,
+      program: "eliloader",
+      ownsStandardError: !options.quiet,
       offline: false,
       progress: progressFor(process.stderr, { quiet: options.quiet }),
       format,

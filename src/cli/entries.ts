@@ -2,9 +2,10 @@
  * `guestboot entries`: the boot entries of a disk or a folder, and the one that would boot.
  */
 import type { BootEntry } from "../bootconfig/boot-config.ts";
+import { describeBootEntries, type ShownConfig } from "../pipeline/boot-entries.ts";
 import { applyReadLimits } from "./apply-limits.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
-import { bootConfigOf, type ShownConfig } from "./boot-config-of.ts";
+import { bootConfigOf } from "./boot-config-of.ts";
 import { helpOf } from "./help.ts";
 import { printable } from "../base/printable.ts";
 import { printJson, reporting } from "./report.ts";
@@ -31,21 +32,11 @@ export async function runEntries(argv: readonly string[]): Promise<number> {
   });
 }
 
-/** The shape that other programs rely on (DESIGN: "Shapes that other programs read"). */
-function asJson({ path, config, volume, filesystem }: ShownConfig, explain: boolean) {
-  return {
-    config: { path, syntax: config.syntax, volume, filesystem },
-    default: config.default,
-    timeout: config.timeout,
-    entries: config.entries.map((entry) => ({
-      title: entry.title.toWellFormed(),
-      id: entry.id?.toWellFormed() ?? null,
-      kernel: entry.kernel.path.toWellFormed(),
-      ramdisks: entry.ramdisks.map((ramdisk) => ramdisk.path.toWellFormed()),
-      arguments: entry.arguments.toWellFormed(),
-    })),
-    ...(explain ? { explanation: (config.explanation ?? []).map((line) => line.toWellFormed()) } : {}),
-  };
+function asJson(found: ShownConfig, explain: boolean) {
+  const entries = describeBootEntries(found);
+  return explain
+    ? { ...entries, explanation: (found.config.explanation ?? []).map((line) => line.toWellFormed()) }
+    : entries;
 }
 
 function printTable({ path, config, volume, filesystem }: ShownConfig, explain: boolean): void {

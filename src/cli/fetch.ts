@@ -2,29 +2,22 @@
  * `guestboot fetch`: an installation's kernel and initrds into a folder of the admin's, through the cache.
  */
 import * as fs from "node:fs";
-import * as path from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { readSettings } from "../base/settings.ts";
 import { wholeCatalog } from "../distro/whole-catalog.ts";
 import type { TreeResolution } from "../distro/resolve.ts";
+import { notInRepository, resolvedJson } from "../pipeline/installer-tree.ts";
 import { obtainInstaller } from "../pipeline/obtain-installer.ts";
 import type { PatchContext } from "../pipeline/patched-installer.ts";
 import { patchesWanted, type PatchesWanted } from "../pipeline/patches-wanted.ts";
-import { handOut } from "../store/hand-out.ts";
+import { putInFolder } from "../pipeline/put-in-folder.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
-import {
-  notInRepository,
-  openTarget,
-  repositoryOptions,
-  resolvedJson,
-  TARGET_OPTIONS,
-  TRUST_OPTIONS,
-} from "./installer-target.ts";
+import { openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
@@ -72,11 +65,7 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
       signal,
     });
     const { candidate, kernel, ramdisks } = handed;
-    const files = [
-      { stored: kernel, target: targetOf(folder, candidate.kernel) },
-      ...ramdisks.map((stored, index) => ({ stored, target: targetOf(folder, candidate.ramdisks[index] ?? "") })),
-    ];
-    for (const { stored, target } of files) replaceWith(stored, target);
+    const files = putInFolder(handed, folder);
     if (json) {
       // The digests are those of the files that were put there, wherever they are from.
       const plain = (from: StoredFile | undefined, { digest, size }: StoredFile, path: string) => {
@@ -112,22 +101,6 @@ async function patched(
   if (wanted === null) return found;
   const { patchInstaller } = await import("../pipeline/patched-installer.ts");
   return await patchInstaller(found, wanted, context);
-}
-
-function targetOf(folder: string, below: string): string {
-  return path.join(folder, path.posix.basename(below));
-}
-
-/** In one step: a fetch that fails half-way leaves what an earlier one put there. */
-function replaceWith(stored: StoredFile, target: string): void {
-  const fresh = `${target}.guestboot-${process.pid}`;
-  try {
-    handOut(stored.path, fresh);
-    fs.renameSync(fresh, target);
-  } finally {
-    // rename(2) leaves both names where they are already the same file.
-    fs.rmSync(fresh, { force: true });
-  }
 }
 
 function outputFolder(given: string | undefined): string {

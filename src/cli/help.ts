@@ -24,6 +24,7 @@ The loader for xl guests (bootloader="guestboot"); libxl's arguments are accepte
   --output=PATH          where the answer goes (- is standard output, the default)
   --output-format=F      sxp, simple (the default) or simple0
   --output-directory=DIR where kernel and ramdisk go
+  --log FORM             how the start tells its steps: syslog, json (lines on standard error), none
   --offline              an installation starts from the cache alone; nothing is asked of the network
   --runas=UID            become this user before the guest's bytes are read
   -n, --not-really       only say what would boot

@@ -2,6 +2,7 @@
  * A round of a VM's installation, from the command line's side: opens what the story needs and lets it be cancelled.
  */
 import { prepareQuickEnd } from "../base/end.ts";
+import { asGuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { wholeCatalog } from "../distro/whole-catalog.ts";
@@ -15,6 +16,7 @@ import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
+import { logged, openStartLog } from "./start-log.ts";
 
 export interface InstallVm {
   readonly vm: string;
@@ -26,6 +28,10 @@ export interface InstallVm {
   /** Nothing is asked of the network, whatever the settings say. */
   readonly offline: boolean;
   readonly progress: Progress;
+  /** The program's name, for the log. */
+  readonly program: string;
+  /** false: standard error is the toolstack's, for a failure's last words alone. */
+  readonly ownsStandardError: boolean;
   readonly format: OutputFormat;
   /** Where the answer goes; null for standard output. */
   readonly output: string | null;
@@ -35,6 +41,16 @@ export interface InstallVm {
 }
 
 export async function installVm(install: InstallVm): Promise<void> {
+  const log = openStartLog(install.settings.log, install);
+  try {
+    await installLogged({ ...install, progress: logged(install.progress, log) });
+  } catch (thrown) {
+    log.fail(asGuestbootError(thrown));
+    throw thrown;
+  }
+}
+
+async function installLogged(install: InstallVm): Promise<void> {
   const { settings, progress } = install;
   for (const warning of settings.warnings) progress.warn(warning);
   prepareBootDirectory(install.bootFolder, { make: install.makeBootFolder });

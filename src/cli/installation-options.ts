@@ -3,6 +3,8 @@
  * out here, in their full length only; what stays is pygrub's.
  */
 import { GuestbootError } from "../base/errors.ts";
+import { isLogForm, type LogForm } from "../base/log-settings.ts";
+import { quote } from "../base/printable.ts";
 import { NO_PATCHES, type GivenPatches } from "../pipeline/patches-wanted.ts";
 import { readArguments } from "./arguments.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
@@ -10,14 +12,16 @@ import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 export interface InstallationOptions {
   /** Nothing is asked of the network. */
   readonly offline: boolean;
+  /** null: as the settings say. */
+  readonly log: LogForm | null;
   readonly patches: GivenPatches;
-  /** Of those that were given, the first: "--preseed"; null: none. */
+  /** Of those that are for an installation alone, the first that was given: "--preseed"; null: none. */
   readonly first: string | null;
   /** The arguments without them. */
   readonly others: readonly string[];
 }
 
-const OPTIONS = { ...PATCH_OPTIONS, offline: { type: "boolean" } } as const;
+const OPTIONS = { ...PATCH_OPTIONS, offline: { type: "boolean" }, log: { type: "string" } } as const;
 
 /** pygrub's options that stand alone, at their shortest: after any other one comes its value. */
 const ALONE = ["quiet", "interactive", "list-entries", "not-really", "help", "isconfig", "debug", "guess"];
@@ -44,11 +48,23 @@ export function takeInstallationOptions(argv: readonly string[]): InstallationOp
     else ours[ours.length - 1] = `${word}=${next}`;
     index++;
   }
-  if (ours.length === 0) return { offline: false, patches: NO_PATCHES, first: null, others };
+  if (ours.length === 0) return { offline: false, log: null, patches: NO_PATCHES, first: null, others };
   const { values } = readArguments(ours, OPTIONS);
-  const [first] = Object.keys(values);
+  const [first] = Object.keys(values).filter((name) => name !== "offline" && name !== "log");
   const patches = givenPatches(values);
-  return { offline: values.offline === true, patches, first: first === undefined ? null : `--${first}`, others };
+  return {
+    offline: values.offline === true,
+    log: values.log === undefined ? null : readLog(values.log),
+    patches,
+    first: first === undefined ? null : `--${first}`,
+    others,
+  };
+}
+
+/** @throws USAGE */
+function readLog(word: string): LogForm {
+  if (isLogForm(word)) return word;
+  throw new GuestbootError("USAGE", `--log is syslog, json or none, and not ${quote(word)}`);
 }
 
 /** Does a value follow pygrub's option of that name? */
@@ -58,6 +74,6 @@ function takesValue(name: string): boolean {
 
 /** Without a VM there is no installation. @throws GuestbootError USAGE */
 export function refuseWithoutVm({ first }: InstallationOptions): void {
-  if (first === null || first === "--offline") return;
+  if (first === null) return;
   throw new GuestbootError("USAGE", `${first} is for a VM's installation: --vm says which VM it is`);
 }

@@ -1,5 +1,5 @@
 /**
- * What `resolve` and `fetch` share: their options, the tree they look into, and the shape they print.
+ * What `resolve`, `fetch` and `prestage` share: their options, and the tree that these name.
  */
 import type { ParseArgsOptionsConfig } from "node:util";
 import { readPin, type Checksum, type PinnedDigests } from "../base/checksum.ts";
@@ -9,14 +9,9 @@ import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
-import { repositoryForInstaller, wishesOfMirror } from "../distro/installer-arguments.ts";
-import type { TreeRequest, TreeResolution } from "../distro/resolve.ts";
-import type { ProvedTree, TrustWanted } from "../pipeline/trust-chain.ts";
+import { openInstallerTree, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
-import { withoutWebPages, type CheckedRepository } from "../pipeline/web-pages.ts";
 import { parseLocation } from "../repository/location.ts";
-import { openRepository } from "../repository/open.ts";
-import type { TrustLevel } from "../trust/level.ts";
 
 export const TARGET_OPTIONS = {
   distro: { type: "string" },
@@ -52,48 +47,22 @@ export interface TargetValues {
   readonly sha256?: string[] | undefined;
 }
 
-/** A resolved tree, and what is known of its files. */
-export interface ResolvedTarget<File> {
-  readonly found: TreeResolution<File>;
-  readonly proved: ProvedTree;
-}
-
-/** What the options ask for, and the repository to look for it in. */
-export interface OpenTarget extends AsyncDisposable {
-  readonly request: TreeRequest;
-  readonly repository: CheckedRepository;
-  readonly trust: TrustWanted;
-}
-
-/** What a person installs today where neither they nor the tree say. */
-const DEFAULT_ARCH = "amd64";
-
 /** Nothing is asked of a server yet. @throws USAGE, and as `openRepository` */
 export async function openTarget(
   address: string,
   values: TargetValues,
   { settings, progress }: { readonly settings: Settings; readonly progress: Progress },
-): Promise<OpenTarget> {
+): Promise<InstallerTree> {
   const flavour = readFlavour(values.flavour);
-  const location = parseLocation(address);
-  const trust = givenTrust(readTrust(values), settings.trust, location);
-  const opened = await openRepository(location, { ...repositoryOptions(values, settings), progress });
-  const repository = withoutWebPages(opened);
-  const wishes = { repository: repositoryForInstaller(address), graphical: null };
-  return {
-    request: {
-      family: values.distro ?? null,
-      release: values.release ?? null,
-      arch: values.arch ?? null,
-      defaultArch: DEFAULT_ARCH,
-      flavour,
-      files: null,
-      installer: wishesOfMirror(wishes, address, repository),
-    },
-    repository,
+  const trust = givenTrust(readTrust(values), settings.trust, parseLocation(address));
+  return openInstallerTree(address, {
+    family: values.distro ?? null,
+    release: values.release ?? null,
+    arch: values.arch ?? null,
+    flavour,
     trust,
-    [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
-  };
+    options: { ...repositoryOptions(values, settings), progress },
+  });
 }
 
 /** How the options and the host's settings want servers to be asked. */
@@ -104,14 +73,6 @@ export function repositoryOptions(values: TargetValues, settings: Settings) {
     environment: process.env,
     settings: settings.repositories,
   };
-}
-
-/** For families whose installers lie with the host's packages: no address leads there. */
-export function notInRepository({ family }: TreeRequest): GuestbootError {
-  return new GuestbootError(
-    "UNSUPPORTED_INSTALL_METHOD",
-    `the installer's files of ${family ?? "this distribution"} are on the host, not in the repository`,
-  );
 }
 
 /** @throws USAGE */
@@ -153,43 +114,4 @@ function readPins(given: readonly string[]): PinnedDigests {
 function readFlavour(word: string | undefined): Flavour | null {
   if (word === undefined || word === "xen" || word === "generic") return word ?? null;
   throw new GuestbootError("USAGE", `there is no flavour "${word}": xen and generic are known`);
-}
-
-/** The shape that other programs rely on (DESIGN: "Shapes that other programs read"). */
-export interface ResolvedJson {
-  readonly family: string;
-  readonly release: string;
-  readonly arch: string;
-  readonly flavour: string;
-  readonly layout: string;
-  readonly kernel: FileJson;
-  readonly ramdisks: readonly FileJson[];
-  readonly arguments: string;
-  readonly trust: TrustLevel;
-}
-
-export interface FileJson {
-  readonly url: string;
-  readonly path: string;
-  readonly digest: string | null;
-  readonly size: number | null;
-}
-
-/** Digests that are not known from the files themselves are what the indexes say. */
-export function resolvedJson({ found, proved }: ResolvedTarget<FileJson>): ResolvedJson {
-  const { family, release, arch, flavour, layout } = found.candidate;
-  const plain = ({ url, path, digest, size }: FileJson, checksum: Checksum | null | undefined): FileJson => {
-    return { url, path, digest: digest ?? checksum ?? null, size };
-  };
-  return {
-    family,
-    release,
-    arch,
-    flavour,
-    layout,
-    kernel: plain(found.kernel, proved.kernel.checksum),
-    ramdisks: found.ramdisks.map((file, index) => plain(file, proved.ramdisks[index]?.checksum)),
-    arguments: found.arguments,
-    trust: proved.trust,
-  };
 }

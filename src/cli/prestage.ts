@@ -22,6 +22,7 @@ import {
   prepareImageFolder,
 } from "../pipeline/prestage-folder.ts";
 import { verifyImage } from "../pipeline/prestage-image.ts";
+import { notInRepository, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { readManifest, type Manifest } from "../pipeline/prestage-manifest.ts";
 import { checkFits, removeImage, stageImage, type Staged } from "../pipeline/prestage.ts";
 import { openTrustChain } from "../pipeline/trust-chain.ts";
@@ -33,7 +34,7 @@ import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
-import { notInRepository, openTarget, TARGET_OPTIONS, TRUST_OPTIONS, type OpenTarget } from "./installer-target.ts";
+import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { findUsersWith } from "./vm-store.ts";
@@ -152,7 +153,7 @@ async function make(name: string, address: string, values: Values, run: Run): Pr
 }
 
 /** With questions alone: what will not fit need not be fetched. */
-async function checkBefore(name: string, { request, repository, trust }: OpenTarget, run: Run): Promise<void> {
+async function checkBefore(name: string, { request, repository, trust }: InstallerTree, run: Run): Promise<void> {
   const cacheFolder = cacheFolderOf(run.settings);
   const chain = openTrustChain((file) => readRepositoryText(repository, file), trust, cacheFolder);
   const { kernel, ramdisks } = await resolveTree(wholeCatalog(), request, {

@@ -13,7 +13,11 @@ export async function runPygrub(argv: readonly string[]): Promise<number> {
     const options = readPygrubOptions(argv);
     if (options.help) process.stdout.write(PYGRUB_USAGE);
     else
-      await bootFromDisk(options, await readSettings(process.env), { bootFolder: PYGRUB_BOOT_FOLDER, format: "sxp" });
+      await bootFromDisk(options, await readSettings(process.env), {
+        bootFolder: PYGRUB_BOOT_FOLDER,
+        format: "sxp",
+        program: "pygrub",
+      });
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);

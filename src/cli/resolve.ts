@@ -4,23 +4,12 @@
 import { printable } from "../base/printable.ts";
 import { readSettings } from "../base/settings.ts";
 import { wholeCatalog } from "../distro/whole-catalog.ts";
-import { resolveTree } from "../distro/resolve.ts";
-import { readRepositoryText } from "../pipeline/read-text.ts";
-import { openTrustChain } from "../pipeline/trust-chain.ts";
+import type { FileJson, ResolvedJson } from "../pipeline/installer-json.ts";
+import { lookUpInstaller, resolvedJson } from "../pipeline/installer-tree.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import {
-  notInRepository,
-  openTarget,
-  resolvedJson,
-  TARGET_OPTIONS,
-  TRUST_OPTIONS,
-  type FileJson,
-  type OpenTarget,
-  type ResolvedJson,
-  type ResolvedTarget,
-} from "./installer-target.ts";
+import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -36,29 +25,12 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
     await using target = await openTarget(address, values, { settings, progress });
-    const found = await resolveTarget(target, cacheFolderOf(settings));
+    const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
     for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
     const resolved = resolvedJson(found);
     if (json) printJson(resolved);
     else printResolved(resolved, found.proved.by);
   });
-}
-
-/** Looks into the tree with questions alone: no kernel and no initrd is fetched. */
-async function resolveTarget(target: OpenTarget, cacheFolder: string): Promise<ResolvedTarget<FileJson>> {
-  const { request, repository, trust } = target;
-  const chain = openTrustChain((path) => readRepositoryText(repository, path), trust, cacheFolder);
-  const found = await resolveTree<FileJson>(wholeCatalog(), request, {
-    address: repository.address,
-    remark: (path) => repository.remark(path),
-    readText: chain.readText,
-    look: async (path, source) => {
-      if (source !== "repository") throw notInRepository(request);
-      const facts = await repository.look(path);
-      return facts === null ? null : { url: repository.addressOf(path), path, digest: null, size: facts.size };
-    },
-  });
-  return { found, proved: await chain.prove(found) };
 }
 
 /** @param by what the trust rests on: an index and whose key signed it, or a pinned digest */

@@ -10,8 +10,12 @@ import { ADMIN_FOLDER, parseCatalog, withAdminFiles } from "./read-catalog.ts";
 
 /** @param folder of the admin's; it need not exist. @throws GuestbootError CATALOG_INVALID naming file and field */
 export function wholeCatalog(folder: string = ADMIN_FOLDER): Catalog {
+  return withAdminFiles(ownCatalog(), folder);
+}
+
+/** The program's own families alone. @throws GuestbootError CATALOG_INVALID */
+export function ownCatalog(): Catalog {
   const built = builtCatalog();
   // What the build has checked is part of the program, not data from outside.
-  const own = built === null ? parseCatalog(catalogFiles()) : (JSON.parse(built) as Catalog);
-  return withAdminFiles(own, folder);
+  return built === null ? parseCatalog(catalogFiles()) : (JSON.parse(built) as Catalog);
 }

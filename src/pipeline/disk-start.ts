@@ -48,6 +48,8 @@ export interface DiskStart {
   /** Writes the answer to the toolstack. */
   deliver(answer: Answer): void;
   warn(line: string): void;
+  /** A step is done, for the log. */
+  step?(step: string, words?: string): void;
 }
 
 /** Files of the guest; `device` where it is known which volume has them ("xvda1"). */
@@ -68,6 +70,7 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   if (start.bootFolder === null) {
     confine({ uid: start.uid, largestFile: LARGEST_ANSWER });
     const chosen = await choose(start, disk);
+    start.step?.("entry chosen", chosen.kernelPath);
     const [ramdisk] = chosen.ramdiskPaths;
     start.deliver({
       kernel: `<kernel:${chosen.kernelPath}>`,
@@ -101,14 +104,17 @@ function extract(
   ramdiskFd: number,
 ): void {
   const { maxFileSize: maxSize } = start;
+  start.step?.("entry chosen", chosen.kernelPath);
   copyOut([chosen.kernel], { fd: kernelFd, path: files.kernel, role: "kernel", maxSize }, sending);
   const hasRamdisk = chosen.ramdisks.length > 0;
   if (hasRamdisk) copyOut(chosen.ramdisks, { fd: ramdiskFd, path: files.ramdisk, role: "ramdisk", maxSize }, sending);
+  start.step?.("copied out");
   start.deliver({
     kernel: files.kernel,
     ramdisk: hasRamdisk ? files.ramdisk : null,
     arguments: chosen.arguments,
   });
+  start.step?.("answered", files.kernel);
   files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
 }
 

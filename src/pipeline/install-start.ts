@@ -68,6 +68,7 @@ export interface InstallStart {
 /** @throws GuestbootError; the record is as it was and no file is left behind then */
 export async function startInstallation(start: InstallStart): Promise<void> {
   const record = await start.records.read(start.vm);
+  start.progress.step?.("record read");
   const request = readInstallRequest(record.other_config, record.uuid);
   const plan = planRound(record, request, findFamily(start.catalog, request.family));
   if (plan.kind === "disk") {
@@ -178,7 +179,10 @@ async function fetchInstaller(
   });
   if (wanted === null) return found;
   const { patchInstaller } = await import("./patched-installer.ts");
-  return await patchInstaller(found, wanted, { store, progress, options, maxInitrdSize: start.maxInitrdSize, signal });
+  const patching = { store, progress, options, maxInitrdSize: start.maxInitrdSize, signal };
+  const patched = await patchInstaller(found, wanted, patching);
+  progress.step?.("patched");
+  return patched;
 }
 
 /** The record first, then the answer; an answer that cannot be given takes the changes back. */
@@ -189,8 +193,10 @@ async function changeAndDeliver(
   answer: Answer,
 ): Promise<void> {
   const made = await start.records.apply(record.uuid, changes);
+  start.progress.step?.("record changed", `${made.length} changes`);
   try {
     start.deliver(answer);
+    start.progress.step?.("answered", answer.kernel);
   } catch (error) {
     await start.records.apply(record.uuid, inverseOf(made));
     throw error;

@@ -70,6 +70,8 @@ async function obtainOnce(wanted: InstallerWanted): Promise<ObtainedInstaller | 
       ...reader(wanted, chain),
       look: (path, source) => (source === "repository" ? tree.look(path, chain.readList) : lookOnHost(path)),
     });
+    const { family, release, arch, layout } = resolved.candidate;
+    progress.step?.("resolved", `${family} ${release} ${arch} (${layout})`);
     const proved = await chain.prove(resolved);
     const isOnHost = resolved.candidate.source === "guest-installer";
     const again = (path: string) => (isOnHost ? lookOnHost(path) : tree.look(path, chain.readList));
