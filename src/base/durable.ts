@@ -18,11 +18,17 @@ export async function syncFile(path: string): Promise<void> {
   execFile("sync", ["--", path], { env, timeout: TIMEOUT_MS }, (error, _stdout, stderr) => {
     if (error === null) resolve(undefined);
     else {
-      const reason = stderr.trim() === "" ? error.message : stderr.trim();
+      const reason = stderr.trim() === "" ? startReason(error) : stderr.trim();
       reject(
         new GuestbootError("OUTPUT_FAILED", `${path} could not be brought to the disk: ${reason}`, { cause: error }),
       );
     }
   });
   await promise;
+}
+
+/** "spawn sync EMFILE" is how the runtime says that the program could not be started. */
+function startReason(error: Error): string {
+  if (!("errno" in error) || typeof error.errno !== "number") return error.message;
+  return `sync could not be started: ${process.getBuiltinModule("node:util").getSystemErrorMessage(error.errno)}`;
 }

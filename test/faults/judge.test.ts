@@ -31,6 +31,13 @@ describe("the judge", () => {
     expect(judge(done)).toEqual({ kind: "harmless", findings: [] });
   });
 
+  it("takes an abort for want of a thread of the runtime's own, and nothing else of it", () => {
+    const aborted = { ...failed, hit: { ...hit, name: "clone3" }, status: null, signal: "SIGABRT", stderr: "" };
+    expect(judge(aborted)).toEqual({ kind: "aborted", findings: [] });
+    expect(judge({ ...aborted, record: null, leftOver: ["tmp/x"] }).findings).toHaveLength(2);
+    expect(judge({ ...aborted, stdout: "kernel k\n\n" }).findings).not.toEqual([]);
+  });
+
   it("does not count a start that never came to the fault", () => {
     expect(judge({ ...done, hit: null }).kind).toBe("missed");
   });

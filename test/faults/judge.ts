@@ -25,8 +25,11 @@ export interface Seen {
   readonly leftOver: readonly string[];
 }
 
-/** `missed`: the start ended before it came to that call. */
-export type Kind = "missed" | "failed cleanly" | "harmless";
+/**
+ * `missed`: the start ended before it came to that call. `aborted`: the runtime had no thread for itself and gave up
+ * with SIGABRT and no words, as libuv does; that cannot be met from inside. All else must hold for it too.
+ */
+export type Kind = "missed" | "failed cleanly" | "harmless" | "aborted";
 
 export interface Verdict {
   readonly kind: Kind;
@@ -55,14 +58,15 @@ export function judge(seen: Seen): Verdict {
   if (seen.hit === null) return { kind: "missed", findings: [] };
   const findings: string[] = [];
   const isDone = seen.status === 0;
+  const isAborted = seen.hit.name === "clone3" && seen.signal === "SIGABRT" && seen.stdout === "";
   if (isDone) findings.push(...ofSuccess(seen));
-  else findings.push(...ofFailure(seen));
+  else if (!isAborted) findings.push(...ofFailure(seen));
   if (seen.bootFiles.length > 0) findings.push(`left in the boot directory: ${seen.bootFiles.join(", ")}`);
   if (seen.record === null) findings.push("the record is neither the one before nor the one after");
   if (seen.cacheFault !== null) findings.push(`the cache is not sound: ${seen.cacheFault}`);
   if (seen.nextFault !== null) findings.push(`the next start: ${seen.nextFault}`);
   if (seen.leftOver.length > 0) findings.push(`left behind: ${seen.leftOver.join(", ")}`);
-  return { kind: isDone ? "harmless" : "failed cleanly", findings };
+  return { kind: isDone ? "harmless" : isAborted ? "aborted" : "failed cleanly", findings };
 }
 
 function* ofSuccess(seen: Seen): Generator<string> {
@@ -79,8 +83,12 @@ function* ofFailure({ status, signal, stdout, stderr, hit, error }: Seen): Gener
   if (WORDS[error]?.test(stderr) !== true && !namesTarget(stderr, hit)) yield `cause not named: ${stderr.trim()}`;
 }
 
-/** Is the file that the call was about named? Then it is said what failed, if not how. */
+/**
+ * Is the file that the call was about named, or a folder that it is in? Then it is said what failed, if not how: the
+ * runtime's recursive mkdir looks at what is there after a failure, and gives that reason.
+ */
 function namesTarget(words: string, hit: Call | null): boolean {
-  const targets = hit?.target.split(" → ") ?? [];
-  return targets.some((target) => target.startsWith("/") && words.includes(target));
+  const targets = hit?.target.split(" → ").filter((target) => target.startsWith("/")) ?? [];
+  const named = (words.match(/\/[^\s:;,"]+/g) ?? []).filter((name) => name.split("/").length > 3);
+  return targets.some((target) => named.some((name) => `${target}/`.startsWith(`${name}/`)));
 }

@@ -86,7 +86,8 @@ const NETWORK: Readonly<Record<string, readonly string[]>> = {
   sendto: ["ECONNRESET"],
   sendmsg: ["ECONNRESET"],
   shutdown: ["ENOTCONN"],
-  close: ["EIO"],
+  // A socket is closed without a word: libuv takes another answer for a defect of its own.
+  close: [],
 };
 
 /** What a start asks of the system besides: the pipes to the boot files' owner, its process, and rights given up. */
@@ -138,9 +139,17 @@ export function listPoints(calls: readonly Call[], firstOwn: string): Point[] {
   for (const call of last.values()) {
     for (let more = 1; more <= PAST_THE_END; more += 1) add(call.name, call.nth + more, errorsOf(call), "thread");
   }
-  // Each call's most telling error first: what is wrong shows early.
-  const rank = ({ call, error }: Point) => Math.max(0, FILE[call]?.indexOf(error) ?? 0);
-  return [...points.values()].sort((one, other) => rank(one) - rank(other));
+  return [...points.values()];
+}
+
+/** One fault for each call: the first of its errors, which is the most telling one. */
+export function firstErrors(points: readonly Point[]): Point[] {
+  const places = new Map<string, Point>();
+  for (const point of points) {
+    const place = `${point.call} ${point.nth}`;
+    if (!places.has(place)) places.set(place, point);
+  }
+  return [...places.values()];
 }
 
 function errorsOf({ name, target }: Call): readonly string[] {
@@ -150,8 +159,8 @@ function errorsOf({ name, target }: Call): readonly string[] {
   return (isPipe ? PROCESS[name] : undefined) ?? table[name] ?? PROCESS[name] ?? [];
 }
 
-/** Dash, under the name that the kernel knows. */
-const SHELL = "/usr/bin/dash";
+/** As it is started. */
+const SHELL = "/bin/sh";
 /** What can befall the boot files' owner, a small shell beside the program. */
 export const OWNER_POINTS: readonly Point[] = [
   { call: "execve", nth: 1, error: "ENOMEM", counted: { path: SHELL } },

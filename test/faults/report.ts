@@ -3,7 +3,7 @@
  */
 import type { StartResult, Tried } from "./try-points.ts";
 
-const HEAD = ["start", "system call", "points", "failed cleanly", "harmless", "findings"] as const;
+const HEAD = ["start", "system call", "points", "failed cleanly", "harmless", "aborted", "findings"] as const;
 
 export function tableText(results: readonly StartResult[]): string {
   const rows = results.flatMap(({ start, tried }) => {
@@ -26,7 +26,11 @@ export function tableText(results: readonly StartResult[]): string {
 function rowOf(start: string, call: string, tried: readonly Tried[]): string[] {
   const count = (kind: string) => tried.filter(({ verdict }) => verdict.kind === kind).length;
   const findings = tried.filter(({ verdict }) => verdict.findings.length > 0).length;
-  return [start, call, ...[tried.length, count("failed cleanly"), count("harmless"), findings].map(String)];
+  return [
+    start,
+    call,
+    ...[tried.length, count("failed cleanly"), count("harmless"), count("aborted"), findings].map(String),
+  ];
 }
 
 /** A line for each thing that was wrong; empty when nothing was. */

@@ -90,7 +90,9 @@ async function traced(whole: WholeStart, options: readonly string[]): Promise<{ 
   fs.rmSync(file, { force: true });
   const argv = ["-D", "-qq", "-y", "-o", file, ...options, ...whole.argv];
   const ended = await start(STRACE, argv, whole.environment, TIMEOUT_MS);
-  return { ended, log: fs.readFileSync(file, "utf8") };
+  // strace says where a path that it was given leads.
+  const stderr = ended.stderr.replaceAll(/^strace: Requested path .*\n/gm, "");
+  return { ended: { ...ended, stderr }, log: fs.readFileSync(file, "utf8") };
 }
 
 function hitOf(log: string, { call, nth, error }: Point): Call | null {

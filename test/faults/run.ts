@@ -1,7 +1,7 @@
 /**
  * Puts a fault into every system call of a whole start, one at a time, and says what came of it.
  *
- *   node test/faults/run.ts [--start installation|disk] [--every K] [--call NAME] [--lanes N] [--programs FOLDER] [--json]
+ *   node test/faults/run.ts [--start installation|disk] [--every K] [--part K/N] [--call NAME] [--one-error] [--lanes N] [--programs FOLDER] [--json]
  *
  * Exit status 1 when a start did not end as it must.
  */
@@ -16,12 +16,16 @@ const { values } = parseArgs({
   options: {
     start: { type: "string" },
     every: { type: "string", default: "1" },
+    part: { type: "string", default: "1/1" },
     call: { type: "string" },
+    "one-error": { type: "boolean", default: false },
     lanes: { type: "string", default: String(Math.min(2, os.availableParallelism())) },
     programs: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
+
+const [k = 1, of = 1] = values.part.split("/").map(Number);
 
 using folder = temporaryFolder();
 const begun = performance.now();
@@ -29,7 +33,9 @@ const results = await tryPoints(path.join(folder.path, "lanes"), {
   programs: values.programs ?? path.dirname(programPath("guestboot")),
   starts: values.start === undefined ? ["installation", "disk"] : [values.start],
   every: Number(values.every),
+  part: { k, of },
   call: values.call ?? null,
+  oneError: values["one-error"],
   lanes: Number(values.lanes),
   onProgress: (line) => void process.stderr.write(`${line}\n`),
 });

@@ -54,7 +54,14 @@ function pointAt(start: string, call: string, target: RegExp, error: string): Po
 }
 
 it("no start ends wrongly at every so many-th point", async () => {
-  const options = { programs: DIST, call: null, lanes: 2, onProgress: () => undefined };
+  const options = {
+    programs: DIST,
+    call: null,
+    part: { k: 1, of: 1 },
+    oneError: false,
+    lanes: 2,
+    onProgress: () => undefined,
+  };
   const results = [
     ...(await tryPoints(at("short-installation"), { ...options, starts: ["installation"], every: 60 })),
     ...(await tryPoints(at("short-disk"), { ...options, starts: ["disk"], every: 25 })),
@@ -72,7 +79,7 @@ describe("where a start once ended wrongly:", () => {
     ["no process can be made for the owner", "disk", "clone3", /^/, "EAGAIN", 1, /owner.*temporarily unavailable/],
     ["no pipe can be made for the owner", "disk", "pipe2", /^/, "EMFILE", 1, /owner.*too many open files/],
     ["xapi's socket cannot be looked at", "installation", "statx", /xcp\/xapi$/, "EIO", 1, /xcp\/xapi: .*i\/o error/],
-    ["the record's folder fails", "installation", "lstat", /vms\/[^.]+\.json$/, "EIO", 1, /json.*i\/o error/],
+    ["the record's folder fails", "installation", "statx", /vms\/[^.]+\.json$/, "EIO", 1, /json.*i\/o error/],
     ["a folder of the cache cannot be listed", "installation", "openat", /cache\/tmp$/, "EIO", 1, /cache\/tmp: .*i\/o/],
     ["no socket is to be had", "installation", "socket", /^/, "EMFILE", 1, /too many open files/],
     ["a temporary file's close fails", "installation", "close", /cache\/tmp\/[^/]+$/, "EIO", 1, /i\/o error/],

@@ -7,7 +7,7 @@ import { makeDebianMirror } from "../../fixtures/debian-installer.ts";
 import { makeInstallerLookalike } from "../../fixtures/installer-lookalike.ts";
 import { startNginx } from "../../fixtures/nginx.ts";
 import { judge, type Seen, type Verdict } from "./judge.ts";
-import { listPoints, ownCalls, OWNER_POINTS, type Point } from "./points.ts";
+import { firstErrors, listPoints, ownCalls, OWNER_POINTS, type Point } from "./points.ts";
 import { runPoint, traceWhole } from "./run-point.ts";
 import { diskBoot, installation, type WholeStart } from "./starts.ts";
 import { isEventLoop, stepOf, type Call } from "./trace.ts";
@@ -31,7 +31,11 @@ export interface Trying {
   readonly starts: readonly string[];
   /** Only every so many-th point. */
   readonly every: number;
+  /** The K-th of N equal parts of the points, in their order; all of them are part 1 of 1. */
+  readonly part: { readonly k: number; readonly of: number };
   readonly call: string | null;
+  /** One error for each call, and not each that the system can give there. */
+  readonly oneError: boolean;
   readonly lanes: number;
   readonly onProgress: (line: string) => void;
 }
@@ -61,22 +65,27 @@ async function tryStart(name: string, lanes: readonly WholeStart[], options: Try
   for (const lane of lanes.slice(1)) await traceWhole(lane);
   const folders = lanes.map((lane) => lane.folder);
   const isWanted = (point: Point) => options.call === null || point.call === options.call;
-  const all = [...listPoints(calls, first.firstOwn), ...OWNER_POINTS].filter(isWanted);
-  const points = all.filter((_, index) => index % options.every === 0);
+  const listed = [...listPoints(calls, first.firstOwn), ...OWNER_POINTS].filter(isWanted);
+  const all = options.oneError ? firstErrors(listed) : listed;
+  const { k, of } = options.part;
+  const part = all.slice(Math.floor(((k - 1) * all.length) / of), Math.floor((k * all.length) / of));
+  const points = part.filter((_, index) => index % options.every === 0);
+  /** Only a whole run can say that no call was left out. */
+  const isWhole = options.every === 1 && of === 1;
   const tried: Tried[] = [];
   const hits = () => tried.flatMap(({ seen }) => (seen.hit === null ? [] : [seen.hit]));
   let left: readonly Point[] = points;
   for (let pass = 0; pass < MOST_PASSES && left.length > 0; pass += 1) {
     options.onProgress(`${name}: ${left.length} points${pass === 0 ? "" : " that were not met, once more"}`);
     tried.push(...(await inLanes(lanes, left, options.onProgress)));
-    if (options.every > 1) break;
+    if (!isWhole) break;
     const uncovered = uncoveredCalls(ownCalls(calls, first.firstOwn), hits(), folders);
     left = points.filter(({ call, nth }) => uncovered.some((each) => each.name === call && each.nth === nth));
   }
   const own = ownCalls(calls, first.firstOwn).filter(
     ({ name: call }) => options.call === null || call === options.call,
   );
-  const uncovered = options.every > 1 ? [] : uncoveredCalls(own, hits(), folders).map((call) => stepOf(call, folders));
+  const uncovered = !isWhole ? [] : uncoveredCalls(own, hits(), folders).map((call) => stepOf(call, folders));
   return { start: name, tried, uncovered };
 }
 
