@@ -91,7 +91,7 @@ async function traced(whole: WholeStart, options: readonly string[]): Promise<{ 
   const argv = ["-D", "-qq", "-y", "-o", file, ...options, ...whole.argv];
   const ended = await start(STRACE, argv, whole.environment, TIMEOUT_MS);
   // strace says where a path that it was given leads.
-  const stderr = ended.stderr.replaceAll(/^strace: Requested path .*\n/gm, "");
+  const stderr = ended.stderr.replaceAll(/^\S*strace: Requested path .*\n/gm, "");
   return { ended: { ...ended, stderr }, log: fs.readFileSync(file, "utf8") };
 }
 

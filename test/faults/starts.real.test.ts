@@ -119,7 +119,7 @@ describe("a planted defect is found:", () => {
     const { whole } = startOf("installation");
     const file = path.join(whole.folder, `state/vms/${VM}.json`);
     const record = () => {
-      fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace('"install-round": "1"', '"install-round": "2"'));
+      fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace('"console=hvc0"', '"console=hvc1"'));
       fs.writeFileSync(path.join(whole.bootFolder, "boot_kernel.aaaaaa"), "");
       return whole.record();
     };
