@@ -15,7 +15,7 @@ export async function syncFile(path: string): Promise<void> {
   const { execFile } = process.getBuiltinModule("node:child_process");
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const env = { PATH: "/usr/bin:/bin", LC_ALL: "C" };
-  execFile("sync", ["--", path], { env, timeout: TIMEOUT_MS }, (error, _stdout, stderr) => {
+  const child = execFile("sync", ["--", path], { env, timeout: TIMEOUT_MS }, (error, _stdout, stderr) => {
     if (error === null) resolve(undefined);
     else {
       const reason = stderr.trim() === "" ? startReason(error) : stderr.trim();
@@ -24,6 +24,8 @@ export async function syncFile(path: string): Promise<void> {
       );
     }
   });
+  // Its words may be lost; whether it has done its work is told by its end.
+  for (const stream of [child.stdout, child.stderr]) stream?.on("error", () => undefined);
   await promise;
 }
 
