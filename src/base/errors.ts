@@ -8,6 +8,7 @@
 export const ERROR_CODES = {
   USAGE: "the command line is wrong",
   SETTINGS_INVALID: "/etc/guestboot.conf or an environment variable holds a value that cannot be used",
+  SYSTEM_FAILED: "the operating system could not do what was asked of it",
   NODE_TOO_OLD: "the runtime is older than guestboot needs",
   INTERNAL: "a defect of guestboot",
 
@@ -118,12 +119,40 @@ export function systemReason(error: unknown): string {
   return reason?.[1] ?? error.message;
 }
 
-/** Any thrown value as one of ours; a foreign one becomes `INTERNAL` and keeps its cause. */
+/** What a disk, a filesystem, the network, a limit or a right gives: with the program all is well. See errno(3). */
+const OF_THE_HOST = new Set([
+  ...["EIO", "ENXIO", "ENODEV", "EROFS", "ESTALE", "EUCLEAN", "ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE"],
+  ...["ENOMEM", "EAGAIN", "EINTR", "EBUSY", "ENOLCK", "EACCES", "EPERM", "ENOBUFS", "ETIMEDOUT", "EPIPE"],
+  ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"],
+]);
+
+/** Any thrown value as one of ours; a foreign one that is no failure of the host's becomes `INTERNAL`. */
 export function asGuestbootError(error: unknown): GuestbootError {
   if (error instanceof GuestbootError) return error;
+  if (isSystemError(error) && OF_THE_HOST.has(error.code ?? "")) return ofTheHost(error);
   const reason = error instanceof Error ? error.message : String(error);
   return new GuestbootError("INTERNAL", `unexpected: ${reason}`, {
     cause: error,
     hint: "this is a defect of guestboot; --debug shows where it happened",
   });
+}
+
+/** For failures that nobody has better words for: what was asked of the system, on what, and what it said. */
+function ofTheHost(error: NodeJS.ErrnoException): GuestbootError {
+  const { code = "", path, syscall = "a system call" } = error;
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  const tooMany = code === "EMFILE" || code === "ENFILE";
+  const where = path === undefined ? "" : `${path}: `;
+  return new GuestbootError(
+    isFull ? "NO_SPACE" : "SYSTEM_FAILED",
+    `${where}${syscall} failed: ${systemReason(error)}`,
+    {
+      cause: error,
+      hint: isFull
+        ? "df -h"
+        : tooMany
+          ? "ulimit -n; cat /proc/sys/fs/file-nr"
+          : "what does the kernel say? dmesg | tail",
+    },
+  );
 }

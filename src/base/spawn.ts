@@ -60,7 +60,7 @@ export function spawnBeside(argv: readonly [string, ...string[]], environment: r
   const check = (call: string, result: number): void => {
     if (result === 0) return;
     for (const fd of [...input, ...output]) if (fd > 2) fs.closeSync(fd);
-    throw new GuestbootError("OUTPUT_FAILED", `${argv[0]} could not be started: ${call} failed (${result})`);
+    throw new GuestbootError("OUTPUT_FAILED", `${argv[0]} could not be started: ${call}: ${reasonOf(result)}`);
   };
 
   const input = new Int32Array(2);
@@ -86,6 +86,11 @@ export function spawnBeside(argv: readonly [string, ...string[]], environment: r
   fs.closeSync(programReads);
   fs.closeSync(programWrites);
   return { input: weWrite, output: weRead };
+}
+
+/** posix_spawn and its kin return the error's number; pipe2 returns -1, and can fail for one reason only (pipe(2)). */
+function reasonOf(result: number): string {
+  return result < 0 ? "too many open files" : process.getBuiltinModule("node:util").getSystemErrorMessage(-result);
 }
 
 const POLL_MS = 5;

@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { checkRange, targetOf, type ByteSource } from "../base/byte-source.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import { giveBack } from "../base/give-back.ts";
 
 export interface OpenDisk extends Disposable {
   readonly path: string;
@@ -47,12 +48,12 @@ export function openDisk(path: string): OpenDisk {
       },
       [Symbol.dispose]() {
         // A second close could hit another file that has got the same number meanwhile.
-        if (!closed) fs.closeSync(fd);
+        if (!closed) giveBack(fd);
         closed = true;
       },
     };
   } catch (error) {
-    fs.closeSync(fd);
+    giveBack(fd);
     throw error;
   }
 }

@@ -159,7 +159,8 @@ async function fetchInstaller(
   progress.say(`installing ${request.family} from ${repository.address}`);
   const installer = wishesOfMirror(plan.request.installer, request.repository, repository);
   const lookOnHost = async (path: string) => {
-    if (!fs.existsSync(start.guestInstallerFolder)) return null;
+    // Not `existsSync`, to which a folder that cannot be looked at is none.
+    if (fs.statSync(start.guestInstallerFolder, { throwIfNoEntry: false }) === undefined) return null;
     await using folder = await openRepository(parseLocation(start.guestInstallerFolder), options);
     return await obtain(path, { repository: folder, store, progress, signal });
   };

@@ -1,7 +1,7 @@
 /**
  * What keeps two machines from talking, in the words of the person who must mend it.
  */
-import { systemReason } from "../base/errors.ts";
+import { isSystemError, systemReason } from "../base/errors.ts";
 import { seconds, type Timeouts } from "./transfer.ts";
 
 /** Whom we talked to when it failed. */
@@ -57,6 +57,9 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return { reason: "no route to the server", hint: "check the network of this host" };
+    case "EMFILE":
+    case "ENFILE":
+      return { reason: "too many open files on this host for one more connection", hint: "ulimit -n" };
     case "ETIMEDOUT":
     case "UND_ERR_CONNECT_TIMEOUT":
       return {
@@ -90,12 +93,18 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
   if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
     return { reason: `no TLS connection came about (${code})`, hint: "is it an http:// server, or a very old one?" };
   }
-  const reason = systemReason(error);
+  const reason = connectReason(error) ?? systemReason(error);
   // The parser's own words say what it stumbled over.
   if (error instanceof Error && error.name === "HTTPParserError") {
     return { reason: `what answers there does not speak proper HTTP: ${reason}` };
   }
   return { reason };
+}
+
+/** "connect ENOBUFS 127.0.0.1:80 - Local (undefined:undefined)" is how the runtime puts what the system refused. */
+function connectReason(error: unknown): string | null {
+  if (!isSystemError(error) || error.syscall !== "connect" || typeof error.errno !== "number") return null;
+  return `no connection: ${process.getBuiltinModule("node:util").getSystemErrorMessage(error.errno)}`;
 }
 
 /** The code of the error or, where several addresses of a host were tried, of the first. */

@@ -7,6 +7,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { giveBack } from "../base/give-back.ts";
 import { spawnBeside, waitForEnd, type SpawnedProgram } from "../base/spawn.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 
@@ -66,14 +67,14 @@ export function ownBootFiles(folder: string): BootFiles {
     ramdisk,
     keep(which) {
       kept = true;
-      fs.writeSync(owner.input, `${which}\n`);
+      tellOwner(owner.input, which);
       // An empty ramdisk is to be gone when the toolstack looks.
       if (which === "kernel") waitForEnd(owner, OWNER_TIMEOUT_MS);
     },
     [Symbol.dispose]() {
-      fs.closeSync(owner.input);
+      giveBack(owner.input);
       if (!kept) waitForEnd(owner, OWNER_TIMEOUT_MS);
-      fs.closeSync(owner.output);
+      giveBack(owner.output);
     },
   };
 }
@@ -82,7 +83,19 @@ function startOwner(kernel: string, ramdisk: string): SpawnedProgram {
   try {
     return spawnBeside(["/bin/sh", "-c", OWNER_SCRIPT, "guestboot-owner", kernel, ramdisk], ["PATH=/usr/bin:/bin"]);
   } catch (error) {
-    throw new GuestbootError("BOOT_DIRECTORY", "no owner could be started for the boot files", { cause: error });
+    const reason = systemReason(error);
+    throw new GuestbootError("BOOT_DIRECTORY", `no owner could be started for the boot files: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The answer is out by now: an owner that is gone removes nothing, so that is no failure. */
+function tellOwner(input: number, kept: Kept): void {
+  try {
+    fs.writeSync(input, `${kept}\n`);
+  } catch (error) {
+    if (!isSystemError(error, "EPIPE")) throw error;
   }
 }
 

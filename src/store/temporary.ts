@@ -56,8 +56,12 @@ export function makeTemporary(folder: string, { isSmall = false, begun }: Tempor
       kept = true;
     },
     [Symbol.dispose]() {
-      closeSync(fd);
-      if (!kept) removeIfThere(path);
+      try {
+        // Here a filesystem may say that bytes were lost.
+        closeSync(fd);
+      } finally {
+        if (!kept) removeIfThere(path);
+      }
     },
   };
 }

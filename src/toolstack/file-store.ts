@@ -9,6 +9,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { Budget } from "../base/budget.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import { giveBack } from "../base/give-back.ts";
 import { withLock } from "../base/lock.ts";
 import { applyChanges, outstandingChanges } from "./apply-changes.ts";
 import { disksOf, isObject, keepingDisk, mergeDisks, type JsonObject } from "./record-disks.ts";
@@ -52,7 +53,7 @@ function fileOf(folder: string, uuid: string): string {
 /** Only a well-formed UUID ever becomes part of a path; any other id is compared with names. */
 function findUuid(folder: string, id: string): string {
   const uuid = id.toLowerCase();
-  if (UUID.test(uuid) && fs.existsSync(fileOf(folder, uuid))) return uuid;
+  if (UUID.test(uuid) && isThere(fileOf(folder, uuid))) return uuid;
 
   const { uuids, unreadable } = id === "" ? { uuids: [], unreadable: [] } : findByName(folder, id);
   const [only, ...others] = uuids;
@@ -68,6 +69,15 @@ function findUuid(folder: string, id: string): string {
   throw new GuestbootError("VM_UNKNOWN", `no record of a VM ${shownId} in ${folder}${missing}${skipped}`, {
     hint: `a VM's record is ${folder}/<uuid>.json; GUESTBOOT_STATE_DIR or "state" in /etc/guestboot.conf names another folder`,
   });
+}
+
+/** @throws VM_INVALID when that cannot be said: a disk that fails must not look as if there were no such VM */
+function isThere(file: string): boolean {
+  try {
+    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw new GuestbootError("VM_INVALID", `${file} cannot be read: ${systemReason(error)}`, { cause: error });
+  }
 }
 
 /** The UUIDs of the VMs of that name. A damaged record of another VM does not keep this one from starting. */
@@ -159,7 +169,7 @@ function readText(file: string): string {
     const reason = isSystemError(error, "ELOOP") ? "it is a symbolic link" : systemReason(error);
     throw new GuestbootError("VM_INVALID", `${file} cannot be read: ${reason}`, { cause: error });
   } finally {
-    if (descriptor !== null) fs.closeSync(descriptor);
+    if (descriptor !== null) giveBack(descriptor);
   }
 }
 
