@@ -4,7 +4,7 @@
  * A benchmark, not a test: it marks a row that misses its bar, says by how much, and fails on nothing but a failure.
  *
  *   npm run bench -- --runs 15 --json
- *   npm run bench -- --rows starts,configs        of starts, configs, disks, initrds, store
+ *   npm run bench -- --rows starts,configs        of starts, configs, layouts, disks, initrds, store
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -16,13 +16,14 @@ import { buildExecutable } from "../scripts/executable.ts";
 import { measureBootConfigs } from "./boot-config-rows.ts";
 import { measureDisks, measureLookups } from "./disk-rows.ts";
 import { initrdComparisons } from "./initrd.ts";
+import { measureLayouts } from "./layout-rows.ts";
 import { measureInTurn, ratioOf, type Command, type Measured } from "./measure.ts";
 import { measureStore } from "./store-rows.ts";
 
 const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "15" },
-    rows: { type: "string", default: "starts,configs,disks,initrds,store" },
+    rows: { type: "string", default: "starts,configs,layouts,disks,initrds,store" },
     json: { type: "boolean" },
   },
 });
@@ -61,6 +62,7 @@ try {
   const rows: Row[] = [];
   if (isWanted("starts")) rows.push(...(await measureStarts()));
   if (isWanted("configs")) rows.push(...measureBootConfigs(emptyFolder("configs"), dist, RUNS));
+  if (isWanted("layouts")) rows.push(...(await measureLayouts(emptyFolder("layouts"), dist, RUNS)));
   if (isWanted("disks")) rows.push(...measureDisks(emptyFolder("disks"), onTmpfs, dist, RUNS));
   if (isWanted("initrds")) rows.push(...measureInitrds());
   if (isWanted("store")) rows.push(...(await measureStore(emptyFolder("store"), dist, RUNS)));

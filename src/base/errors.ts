@@ -103,7 +103,8 @@ export class GuestbootError extends Error {
  * without them; this is for addresses that were given where something else belongs, and are quoted in the error.
  */
 export function withoutPasswords(text: string): string {
-  return text.includes("@") ? text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/]*@/gi, "$1…@") : text;
+  // What stands for a user and a password in a hint is none.
+  return text.includes("@") ? text.replace(/([a-z][a-z0-9+.-]*:\/\/)(?!USER:PASSWORD@)[^\s/]*@/gi, "$1…@") : text;
 }
 
 /** Is this an error of the operating system, and (when given) this one? `isSystemError(error, "ENOENT")`. */

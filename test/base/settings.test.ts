@@ -32,6 +32,7 @@ const DEFAULTS = {
   maxFileSize: 128 * 1024 * 1024,
   maxInitrdSize: 1024 ** 3,
   limits: DEFAULT_READ_LIMITS,
+  log: { form: "syslog", socket: "/dev/log" },
   warnings: [],
 };
 
@@ -55,6 +56,9 @@ output = sxp
 max-file-size-mb = 64
 max-ram-usage-mb=512
 max-initrd-mb = 16
+[log]
+log = json
+socket = /run/log
 `;
     expect(await read(`\ufeff${text}`)).toEqual({
       ...DEFAULTS,
@@ -65,6 +69,7 @@ max-initrd-mb = 16
       maxFileSize: 67_108_864,
       maxInitrdSize: 16_777_216,
       limits: { ...DEFAULT_READ_LIMITS, memory: 536_870_912 },
+      log: { form: "json", socket: "/run/log" },
       warnings: [],
     });
   });
