@@ -6,6 +6,7 @@
  *     node … menu-driver.ts FOLDER CONFIG.json RESULT.json [-i]
  */
 import * as fs from "node:fs";
+import { endProcess } from "../../../src/base/end.ts";
 import { asGuestbootError } from "../../../src/base/errors.ts";
 import type { BootConfig, BootEntry } from "../../../src/bootconfig/boot-config.ts";
 import type { GuestVolume } from "../../../src/bootconfig/guest-volume.ts";
@@ -28,7 +29,7 @@ const options = { isWanted: option === "-i" };
 const terminal = ownTerminal(options);
 confine({ uid: process.getuid?.() === 0 ? 65534 : null, keep: "fs.read" });
 fs.writeSync(result, JSON.stringify(await chosen()));
-process.exit(0);
+endProcess(0);
 
 async function chosen(): Promise<unknown> {
   if (terminal === null) return { terminal: false };
