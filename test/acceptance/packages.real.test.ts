@@ -4,10 +4,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { parse } from "ini";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { bashCompletion, manPages, wordsOf, zshCompletion } from "../../scripts/documentation.ts";
-import { readSettings } from "../../src/base/settings.ts";
+import { leaves, REPOSITORY_KEYS } from "../../src/base/repository-settings.ts";
+import { PLAIN_SETTINGS, readSettings } from "../../src/base/settings.ts";
+import { TRUST_KEYS } from "../../src/base/trust-settings.ts";
 import { parseSimple, programPath, ROOT, run, runNode, temporaryFolder } from "../program.ts";
 import { makeSmallGuestFolder } from "./guest-disk.ts";
 
@@ -27,6 +30,31 @@ describe("the settings file as delivered", () => {
     fs.writeFileSync(at("stated.conf"), stated);
     const cacheFolder = "/var/cache/guestboot";
     expect(await readSettings({}, at("stated.conf"))).toEqual({ ...none, cacheFolder });
+  });
+
+  it("names every setting that is read, with an example where there is no default, and so does guestboot.conf(5)", async () => {
+    const sections: Record<string, unknown> = parse(conf.replace(/^[#;](?=\[|[a-z-]+ = )/gm, ""));
+    const named = Object.entries(sections).flatMap(([section, keys]) =>
+      [...leaves(section, keys)].flatMap((leaf) => leaf.keys.map(([key]) => `${leaf.section} ${key}`)),
+    );
+    const read = [
+      ...PLAIN_SETTINGS.map(({ section, key }) => `${section} ${key}`),
+      ...TRUST_KEYS.map((key) => `trust "archive.example" ${key}`),
+      ...REPOSITORY_KEYS.map((key) => `repository "mirror.example" ${key}`),
+    ];
+    expect(named.sort()).toEqual(read.sort());
+
+    fs.writeFileSync(at("certificate.pem"), "");
+    const examples = conf.replace(/^;(?=\[|[a-z-]+ = )/gm, "").replace(/^ca = .*/m, `ca = ${at("certificate.pem")}`);
+    fs.writeFileSync(at("examples.conf"), examples);
+    const { warnings, ...settings } = await readSettings({}, at("examples.conf"));
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({ eliloaderOutput: "sxp", cache: { maxSize: 4 * 1024 ** 3 } });
+
+    fs.writeFileSync(at("guestboot.conf.5"), manPages(conf)["guestboot.conf.5"] ?? "");
+    const shown = run("mandoc", ["-Tascii", at("guestboot.conf.5")]).stdout.replace(/.\x08/g, "");
+    const lines = shown.split("\n").map((line) => line.trim());
+    for (const line of conf.split("\n").filter((each) => /^[#;][a-z-]+ = /.test(each))) expect(lines).toContain(line);
   });
 });
 
@@ -69,7 +97,7 @@ describe("the portable folder", () => {
 
   beforeAll(() => {
     programPath("guestboot");
-    const built = runNode([path.join(ROOT, "scripts/package.ts"), "portable"]);
+    const built = runNode([path.join(ROOT, "scripts/package.ts"), "portable", "--fast", "--output", folder.path]);
     expect(built.status, built.stderr).toBe(0);
     fs.mkdirSync(path.join(root, "opt"), { recursive: true });
     execFileSync("tar", ["-C", path.join(root, "opt"), "-xf", built.stdout.trim()]);
