@@ -5,11 +5,31 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { run, type Ended } from "../program.ts";
+import { ROOT, run, start, type Ended } from "../program.ts";
 
 /** Where the root has upstream's loader, and what it holds. */
 export const UPSTREAM_PYGRUB = "usr/libexec/xen/bin/pygrub";
 export const UPSTREAM_TEXT = "upstream's\n";
+
+/** The builds' date: without one, the packages' files are as old as time. */
+const SOURCE_DATE_EPOCH = "1700000000";
+const MOST_MILLISECONDS = 240_000;
+
+/**
+ * Without compression, which is most of a build's time.
+ *
+ * @param umask of whoever builds
+ * @returns the package's file, in `folder`
+ */
+export async function buildPackage(kind: "deb" | "rpm" | "portable", folder: string, umask = "022"): Promise<string> {
+  fs.mkdirSync(folder, { recursive: true });
+  const node = path.join(ROOT, "node_modules/.bin/node");
+  const command = [node, path.join(ROOT, "scripts/package.ts"), kind, "--fast", "--output", folder];
+  const shell = ["sh", "-c", `umask ${umask} && exec "$@"`, "sh", ...command];
+  const built = await start("/usr/bin/env", ["-u", "NODE_OPTIONS", ...shell], { SOURCE_DATE_EPOCH }, MOST_MILLISECONDS);
+  if (built.status !== 0) throw new Error(built.stderr);
+  return built.stdout.trim();
+}
 
 /** @param libraries programs of this machine whose libraries the root has at the same paths */
 export function makePackageRoot(root: string, libraries: readonly string[]): void {

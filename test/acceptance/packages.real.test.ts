@@ -11,8 +11,9 @@ import { bashCompletion, manPages, wordsOf, zshCompletion } from "../../scripts/
 import { leaves, REPOSITORY_KEYS } from "../../src/base/repository-settings.ts";
 import { PLAIN_SETTINGS, readSettings } from "../../src/base/settings.ts";
 import { TRUST_KEYS } from "../../src/base/trust-settings.ts";
-import { parseSimple, programPath, ROOT, run, runNode, temporaryFolder } from "../program.ts";
+import { parseSimple, programPath, ROOT, run, temporaryFolder } from "../program.ts";
 import { makeSmallGuestFolder } from "./guest-disk.ts";
+import { buildPackage } from "./package-root.ts";
 
 const folder = temporaryFolder();
 const at = (name: string) => path.join(folder.path, name);
@@ -95,14 +96,21 @@ describe("the completions", () => {
 describe("the portable folder", () => {
   const root = at("root");
 
-  beforeAll(() => {
+  let packed = "";
+  /** With /proc, as every host has it, which goes with the program. */
+  const withProc = (...command: string[]) => {
+    const script = 'mount -t proc proc "$1/proc" && exec chroot "$@"';
+    return run("unshare", ["--mount", "sh", "-c", script, "sh", root, ...command]);
+  };
+
+  beforeAll(async () => {
     programPath("guestboot");
-    const built = runNode([path.join(ROOT, "scripts/package.ts"), "portable", "--fast", "--output", folder.path]);
-    expect(built.status, built.stderr).toBe(0);
+    packed = await buildPackage("portable", at("tar-1"));
     fs.mkdirSync(path.join(root, "opt"), { recursive: true });
-    execFileSync("tar", ["-C", path.join(root, "opt"), "-xf", built.stdout.trim()]);
+    execFileSync("tar", ["-C", path.join(root, "opt"), "-xf", packed]);
     fs.mkdirSync(path.join(root, "bin"));
     fs.mkdirSync(path.join(root, "dev"));
+    fs.mkdirSync(path.join(root, "proc"));
     execFileSync("mknod", ["-m", "666", path.join(root, "dev/null"), "c", "1", "3"]);
     fs.copyFileSync("/bin/busybox", path.join(root, "bin/busybox"));
     fs.chmodSync(path.join(root, "bin/busybox"), 0o755);
@@ -113,15 +121,44 @@ describe("the portable folder", () => {
 
   it.each([[[]], [["--runas=65534"]]])("boots a guest's disk where there is no library, with %j", (more) => {
     const disk = ["-q", "--output-format=simple", ...more, "/disk.img"];
-    const ended = run("chroot", [root, "/opt/guestboot/pygrub", ...disk]);
+    const ended = withProc("/opt/guestboot/pygrub", ...disk);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     const { kernel } = parseSimple(ended.stdout);
     expect(fs.readFileSync(path.join(root, kernel))).toEqual(fs.readFileSync(at("guest/boot/vmlinuz")));
   });
 
+  it("says what is missing where there is no /proc", () => {
+    const ended = run("chroot", [root, "/opt/guestboot/pygrub", "-q", "--output-format=simple", "/disk.img"]);
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toContain("/proc does not tell which files are open");
+  });
+
   it("answers to its other names", () => {
     expect(run("chroot", [root, "/opt/guestboot/guestboot", "--version"]).stdout).toMatch(/^guestboot \d/);
     expect(run("chroot", [root, "/opt/guestboot/eliloader"])).toMatchObject({ status: 2 });
+  });
+
+  it("is the same to the byte when it is packed again, whatever the builder's umask", async () => {
+    const again = await buildPackage("portable", at("tar-2"), "077");
+    expect(run("cmp", [packed, again])).toMatchObject({ status: 0, stdout: "" });
+  }, 300_000);
+
+  it("brings the licences of its libraries and of what is inside the executable", () => {
+    const licences = path.join(root, "opt/guestboot/licenses");
+    const text = (name: string) => fs.readFileSync(path.join(licences, name), "utf8");
+    expect(text("LGPL-2.1")).toContain("GNU LESSER GENERAL PUBLIC LICENSE");
+    expect(text("GPL-3")).toContain("GNU GENERAL PUBLIC LICENSE");
+    expect(text("libgcc-s1")).toContain("GCC RUNTIME LIBRARY EXCEPTION");
+    expect(text("node")).toContain("Copyright Node.js contributors");
+    // Each library is in the list of files that one of the named packages has.
+    const owners = [...text("README").matchAll(/^(\S+) \S+, built from the source package/gm)].map(
+      ([, name = ""]) => name,
+    );
+    const files = owners.flatMap((name) => run("dpkg-query", ["-L", name]).stdout.split("\n"));
+    const names = new Set(files.map((file) => path.basename(file)));
+    const libraries = fs.readdirSync(path.join(root, "opt/guestboot/lib"));
+    expect(libraries.filter((name) => !names.has(name))).toEqual([]);
+    for (const owner of owners) expect(text(owner)).toMatch(/copyright/i);
   });
 
   it("takes no library from elsewhere", () => {
