@@ -1,6 +1,7 @@
 /**
  * `guestboot host install|uninstall|status`: makes this host's toolstack run us as pygrub and eliloader.
  */
+import * as os from "node:os";
 import * as path from "node:path";
 import { GuestbootError } from "../base/errors.ts";
 import { withLock } from "../base/lock.ts";
@@ -23,9 +24,12 @@ const OPTIONS = {
 
 /**
  * One for the whole machine, whatever the root: a lock file inside the root would be a trace. It goes with the next
- * start of the host.
+ * start of the host. Who is not root can make an image of a host only, and is alone with it.
  */
-const LOCK_FILE = "/var/run/guestboot-host.lock";
+function lockFile(): string {
+  const uid = process.getuid?.() ?? 0;
+  return uid === 0 ? "/var/run/guestboot-host.lock" : path.join(os.tmpdir(), `guestboot-host-${uid}.lock`);
+}
 
 export async function runHost(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
@@ -44,14 +48,14 @@ export async function runHost(argv: readonly string[]): Promise<number> {
         const program = chooseProgram(values.program);
         mustBeThere(root, program);
         const install = () => Promise.resolve(installOnHost(root, program));
-        const changes = isDry ? planInstall(surveyHost(root, program)) : await withLock(LOCK_FILE, install);
+        const changes = isDry ? planInstall(surveyHost(root, program)) : await withLock(lockFile(), install);
         if (json) printJson({ dryRun: isDry, changes });
         else tellInstalled(changes, isDry);
         return;
       }
       case "uninstall": {
         const uninstall = () => Promise.resolve(uninstallFromHost(root));
-        const changes = isDry ? (readHostState(root)?.changes ?? []) : await withLock(LOCK_FILE, uninstall);
+        const changes = isDry ? (readHostState(root)?.changes ?? []) : await withLock(lockFile(), uninstall);
         if (json) printJson({ dryRun: isDry, changes });
         else tellUninstalled(changes, isDry);
         return;

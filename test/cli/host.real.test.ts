@@ -101,6 +101,18 @@ describe("guestboot host", () => {
     expect(run(programPath("guestboot"), ["host", "install", "--root", root.path])).toMatchObject({ status: 1 });
   });
 
+  it("makes an image of a host ready for a user who is not root", () => {
+    for (const each of fs.readdirSync(root.path, { recursive: true, encoding: "utf8" }))
+      fs.chownSync(at(each), 65534, 65534);
+    fs.chownSync(root.path, 65534, 65534);
+    // The checkout may lie where only root gets.
+    fs.copyFileSync(programPath("guestboot"), at("program"));
+    const command = ["--reuid=65534", "--regid=65534", "--clear-groups", at("program"), "host", "install"];
+    const ended = run("setpriv", [...command, ...ARGUMENTS()], { TMPDIR: root.path });
+    expect(ended.status, ended.stderr).toBe(0);
+    expect(fs.readlinkSync(at(PYGRUB))).toBe(OURS);
+  });
+
   it("run by Node, it asks for the executable", () => {
     programPath("guestboot");
     const launch = path.join(DIST, "launch.js");
