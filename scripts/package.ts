@@ -1,5 +1,10 @@
 /**
- * `npm run package:portable|deb|rpm`: packages of `dist/guestboot` as it was built.
+ * `npm run package:portable|deb|rpm`: packages of `dist/guestboot`, which is built first where it is older than its
+ * sources.
+ *
+ *   node scripts/package.ts portable|deb|rpm [--output FOLDER] [--fast]
+ *
+ * `--fast` leaves out the compression. With the same executable and `SOURCE_DATE_EPOCH`, the same bytes come out.
  *
  * The portable folder brings its own dynamic loader and libraries for hosts with an old glibc. It lives in
  * /opt/guestboot: the path of the loader is part of the executable. No variable leads to the libraries (they stand in
@@ -8,7 +13,10 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { parseArgs } from "node:util";
 import { bashCompletion, manPages, zshCompletion } from "./documentation.ts";
+import { newerSource } from "./freshness.ts";
+import { licencesInside, licencesOfLibraries } from "./licences.ts";
 
 const root = path.dirname(import.meta.dirname);
 const dist = path.join(root, "dist");
@@ -16,14 +24,33 @@ const PORTABLE = "/opt/guestboot";
 
 const EPOCH = process.env["SOURCE_DATE_EPOCH"] ?? "0";
 const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
+const { values: options, positionals } = parseArgs({
+  options: { output: { type: "string", default: dist }, fast: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
 
 function run(command: string, args: readonly string[]): string {
-  return execFileSync(command, args, {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH },
-    maxBuffer: 1 << 26,
-  });
+  try {
+    return execFileSync(command, args, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH },
+      maxBuffer: 1 << 26,
+    });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    throw new Error(`${command} is not installed: node scripts/setup.js --for package`, { cause: error });
+  }
+}
+
+function build(): void {
+  const program = path.join(dist, "guestboot");
+  if (fs.existsSync(program)) {
+    const newer = newerSource(root, program, ["src", "distros", "scripts/executable.ts", "package-lock.json"]);
+    if (newer === null) return;
+    process.stderr.write(`dist/guestboot is older than ${newer}: building it\n`);
+  } else process.stderr.write("dist/guestboot is missing: building it\n");
+  run(process.execPath, [path.join(root, "scripts/build.ts")]);
 }
 
 function put(file: string, content: string, mode = 0o644): void {
@@ -46,6 +73,12 @@ function makePortable(folder: string): void {
   const loader = `${PORTABLE}/lib/ld-linux-x86-64.so.2`;
   run("patchelf", ["--set-interpreter", loader, "--force-rpath", "--set-rpath", `${PORTABLE}/lib`, program]);
   for (const name of ["eliloader", "pygrub"]) fs.symlinkSync("guestboot", path.join(folder, name));
+  putLicences(path.join(folder, "licenses"), { ...licencesInside(), ...licencesOfLibraries(needed) });
+}
+
+function putLicences(folder: string, texts: Readonly<Record<string, string>>): void {
+  const own = fs.readFileSync(path.join(root, "LICENSE"), "utf8");
+  for (const [name, text] of Object.entries({ ...texts, guestboot: own })) put(path.join(folder, name), text);
 }
 
 /** What both packages hold beside the program. */
@@ -71,9 +104,9 @@ function makeRoot(folder: string, program: string): void {
 
 function packPortable(work: string): string {
   makePortable(path.join(work, "guestboot"));
-  const output = path.join(dist, `guestboot-${version}-portable-x86_64.tar.gz`);
+  const output = path.join(options.output, `guestboot-${version}-portable-x86_64.tar${options.fast ? "" : ".gz"}`);
   const order = ["--sort=name", `--mtime=@${EPOCH}`, "--owner=0", "--group=0", "--numeric-owner"];
-  run("tar", ["-C", work, ...order, "-I", "gzip -n", "-cf", output, "guestboot"]);
+  run("tar", ["-C", work, ...order, ...(options.fast ? [] : ["-I", "gzip -n"]), "-cf", output, "guestboot"]);
   return output;
 }
 
@@ -81,11 +114,12 @@ function packDeb(work: string): string {
   const folder = path.join(work, "root");
   makeRoot(folder, "/usr/bin/guestboot");
   fs.mkdirSync(path.join(folder, "usr/bin"));
-  fs.copyFileSync(path.join(dist, "guestboot"), path.join(folder, "usr/bin/guestboot"));
+  fs.linkSync(path.join(dist, "guestboot"), path.join(folder, "usr/bin/guestboot"));
+  putLicences(path.join(folder, "usr/share/doc/guestboot/licenses"), licencesInside());
   const control = `Package: guestboot
 Version: ${version}
 Architecture: amd64
-Maintainer: guestboot <root@localhost>
+Maintainer: guestboot maintainers
 Depends: libc6 (>= 2.28), libatomic1, libstdc++6, libgcc-s1
 Recommends: libnfs-utils
 Section: admin
@@ -96,16 +130,32 @@ Description: boot loader for Xen guests
 `;
   put(path.join(folder, "DEBIAN/control"), control);
   put(path.join(folder, "DEBIAN/conffiles"), "/etc/guestboot.conf\n");
-  put(path.join(folder, "DEBIAN/prerm"), REMOVE, 0o755);
-  const output = path.join(dist, `guestboot_${version}_amd64.deb`);
-  run("dpkg-deb", ["--root-owner-group", "-Zgzip", "--build", folder, output]);
+  put(path.join(folder, "DEBIAN/postinst"), scriptOf(RELOAD), 0o755);
+  put(path.join(folder, "DEBIAN/prerm"), scriptOf(REMOVE), 0o755);
+  put(path.join(folder, "DEBIAN/postrm"), scriptOf(`${RELOAD}${PURGE}`), 0o755);
+  const output = path.join(options.output, `guestboot_${version}_amd64.deb`);
+  run("dpkg-deb", ["--root-owner-group", options.fast ? "-Znone" : "-Zgzip", "--build", folder, output]);
   return output;
 }
 
-/** A host must not be left with links to a program that is gone. */
-const REMOVE = `#!/bin/sh
-set -e
-if [ "$1" = remove ] || [ "$1" = 0 ]; then guestboot host uninstall >/dev/null; fi
+function scriptOf(lines: string): string {
+  return `#!/bin/sh\nset -e\n${lines}`;
+}
+
+/** A host must not be left with links to a program that is gone; when they cannot be undone, the package stays. */
+const REMOVE = `if [ "$1" = remove ] || [ "$1" = 0 ]; then
+  /usr/bin/guestboot host uninstall >/dev/null
+  if command -v systemctl >/dev/null; then
+    systemctl --quiet disable --now guestboot-prestage.timer 2>/dev/null || :
+  fi
+fi
+`;
+
+const RELOAD = `if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi
+`;
+
+/** What can be had again. VM records, and images that guests may be made from, are the admin's. */
+const PURGE = `if [ "$1" = purge ]; then rm -rf /var/cache/guestboot; fi
 `;
 
 function packRpm(work: string): string {
@@ -116,6 +166,8 @@ function packRpm(work: string): string {
   fs.symlinkSync(`${PORTABLE}/guestboot`, path.join(folder, "usr/bin/guestboot"));
   const files = run("find", [folder, "-not", "-type", "d", "-printf", "/%P\\n"]).trim().split("\n").sort();
   const listed = files.map((file) => (file.startsWith("/etc/") ? `%config(noreplace) ${file}` : file));
+  const folders = run("find", [folder, "-type", "d", "-printf", "/%P\\n"]).split("\n");
+  const own = folders.filter((each) => each.includes("/guestboot")).sort();
   const spec = `Name: guestboot
 Version: ${version}
 Release: 1
@@ -124,12 +176,12 @@ License: Apache-2.0
 AutoReqProv: no
 %description
 Starts installations of Xen guests from a repository, and boots guests from their disks.
-%preun
-if [ "$1" = 0 ]; then guestboot host uninstall >/dev/null; fi
-%files
-%dir ${PORTABLE}
-%dir ${PORTABLE}/lib
-%dir /usr/libexec/guestboot
+%post
+${RELOAD}%preun
+set -e
+${REMOVE}%postun
+${RELOAD}%files
+${own.map((each) => `%dir ${each}`).join("\n")}
 ${listed.join("\n")}
 `;
   put(path.join(work, "guestboot.spec"), spec);
@@ -139,21 +191,23 @@ ${listed.join("\n")}
     __os_install_post: "%{nil}",
     _build_id_links: "none",
     // What rpm 4.11 of dom0 can unpack.
-    _binary_payload: "w6.gzdio",
+    _binary_payload: options.fast ? "w.ufdio" : "w6.gzdio",
     _buildhost: "localhost",
     use_source_date_epoch_as_buildtime: "1",
     clamp_mtime_to_source_date_epoch: "1",
   };
   const words = Object.entries(defines).flatMap(([name, value]) => ["--define", `${name} ${value}`]);
   run("rpmbuild", ["-bb", "--noclean", "--buildroot", folder, ...words, path.join(work, "guestboot.spec")]);
-  const output = path.join(dist, `guestboot-${version}-1.x86_64.rpm`);
+  const output = path.join(options.output, `guestboot-${version}-1.x86_64.rpm`);
   fs.copyFileSync(path.join(work, "out/x86_64", path.basename(output)), output);
   return output;
 }
 
 const PACK: Readonly<Record<string, (work: string) => string>> = { portable: packPortable, deb: packDeb, rpm: packRpm };
-const pack = PACK[process.argv[2] ?? ""];
+const pack = PACK[positionals[0] ?? ""];
 if (pack === undefined) throw new Error("package.ts portable|deb|rpm");
+process.umask(0o022);
+build();
 const work = fs.mkdtempSync(path.join(dist, "package-"));
 try {
   process.stdout.write(`${pack(work)}\n`);

@@ -4,6 +4,7 @@
  *
  *   node scripts/setup.js --for demo     what `npm start` needs
  *   node scripts/setup.js --for test     what `npm test` needs
+ *   node scripts/setup.js --for package  what the packages are made with
  *   node scripts/setup.js --for build    npm packages alone
  */
 import { spawnSync } from "node:child_process";
@@ -17,7 +18,7 @@ const purpose = process.argv[process.argv.indexOf("--for") + 1];
 
 /** Debian packages, and what shows that they are there. `optional`: the demo has something in their place. */
 const DEBIAN_PACKAGES = [
-  { name: "libatomic1", file: "/usr/lib/x86_64-linux-gnu/libatomic.so.1", for: ["demo", "test"] },
+  { name: "libatomic1", file: "/usr/lib/x86_64-linux-gnu/libatomic.so.1", for: ["demo", "test", "package"] },
   { name: "e2fsprogs", file: "/sbin/mkfs.ext4", for: ["demo", "test"] },
   { name: "fdisk", file: "/sbin/sfdisk", for: ["demo", "test"] },
   {
@@ -85,11 +86,11 @@ const DEBIAN_PACKAGES = [
   { name: "tmux", file: "/usr/bin/tmux", for: ["test"] },
   { name: "gpgconf", file: "/usr/bin/gpgconf", for: ["test"] },
   { name: "curl", file: "/usr/bin/curl", for: ["test"] },
-  { name: "patchelf", file: "/usr/bin/patchelf", for: ["test"] },
+  { name: "patchelf", file: "/usr/bin/patchelf", for: ["test", "package"] },
   { name: "mandoc", file: "/usr/bin/mandoc", for: ["test"] },
   { name: "groff-base", file: "/usr/bin/groff", for: ["test"] },
   { name: "zsh", file: "/usr/bin/zsh", for: ["test"] },
-  { name: "rpm", file: "/usr/bin/rpmbuild", for: ["test"] },
+  { name: "rpm", file: "/usr/bin/rpmbuild", for: ["test", "package"] },
   { name: "kmod", file: "/sbin/depmod", for: ["test"] },
   { name: "util-linux", file: "/usr/bin/setpriv", for: ["test"] },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },

@@ -5,6 +5,7 @@ import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { newerSource } from "../scripts/freshness.ts";
 
 export const ROOT = path.join(import.meta.dirname, "..");
 export const DIST = path.join(ROOT, "dist");
@@ -22,15 +23,8 @@ export interface Ended {
 export function programPath(name: ProgramName): string {
   const program = path.join(DIST, name);
   if (!fs.existsSync(program)) throw new Error("dist/guestboot is missing: npm run build");
-  const built = fs.statSync(program).mtimeMs;
-  for (const folder of ["src", "distros"]) {
-    for (const file of fs.readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })) {
-      const source = fs.statSync(path.join(ROOT, folder, file));
-      if (source.isFile() && source.mtimeMs > built) {
-        throw new Error(`dist/guestboot is older than ${folder}/${file}: npm run build`);
-      }
-    }
-  }
+  const newer = newerSource(ROOT, program, ["src", "distros"]);
+  if (newer !== null) throw new Error(`dist/guestboot is older than ${newer}: npm run build`);
   return program;
 }
 

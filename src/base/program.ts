@@ -46,6 +46,11 @@ export function ownCommand(): { readonly file: string; readonly args: readonly s
   return { file: process.execPath, args: [...process.execArgv, script] };
 }
 
+/** The single executable, links resolved; null where Node runs the bundle or the sources, and is no loader by itself. */
+export function ownExecutable(): string | null {
+  return process.getBuiltinModule("node:sea").isSea() ? fs.realpathSync(process.execPath) : null;
+}
+
 /** The catalog as the build has read and checked it, JSON; null where the program was not built. */
 export function builtCatalog(): string | null {
   const sea = process.getBuiltinModule("node:sea");

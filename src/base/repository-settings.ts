@@ -15,6 +15,9 @@ export interface RepositorySettings {
   readonly proxy: string | null;
 }
 
+/** What a section can hold. */
+export const REPOSITORY_KEYS = ["ca-file", "proxy"] as const;
+
 const MOST_SECTIONS = 200;
 /** Dots in a section's name. */
 const DEEPEST = 40;
@@ -93,8 +96,9 @@ function readSection(section: string, keys: Leaf["keys"], configFile: string, wa
   let caFile: string | null = null;
   let proxy: string | null = null;
   for (const [key, value] of keys) {
-    if (key === "ca-file") caFile = absolutePath(value, where);
-    else if (key === "proxy") proxy = value === "" ? null : value;
+    const known = REPOSITORY_KEYS.find((each) => each === key);
+    if (known === "ca-file") caFile = absolutePath(value, where);
+    else if (known === "proxy") proxy = value === "" ? null : value;
     else warnings.push(`${where} has no key "${key}"; it is ignored`);
   }
   return { name, caFile, proxy };

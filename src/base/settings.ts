@@ -73,6 +73,14 @@ const KEYS = {
   ramUsage: { section: "limits", key: "max-ram-usage-mb", variable: "PYGRUB_MAX_RAM_USAGE_MB" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
+/** Every setting that has one place in the file; `[repository …]` and `[trust …]` have their keys in their own files. */
+export const PLAIN_SETTINGS: readonly Setting[] = [
+  ...Object.values(KEYS),
+  ...Object.values(TOOLSTACK_KEYS),
+  ...Object.values(LIMIT_KEYS),
+  ...Object.values(LOG_KEYS),
+];
+
 interface Setting {
   readonly section: string;
   readonly key: string;
@@ -166,23 +174,17 @@ async function parseConfig(
   const sections: Readonly<Record<string, unknown>> = parse(text);
   const given = new Map<string, Given>();
   const warnings: string[] = [];
-  const known: readonly Setting[] = [
-    ...Object.values(KEYS),
-    ...Object.values(TOOLSTACK_KEYS),
-    ...Object.values(LIMIT_KEYS),
-    ...Object.values(LOG_KEYS),
-  ];
   for (const [section, content] of Object.entries(sections)) {
     if (typeof content !== "object" || content === null) {
       warnings.push(`${configFile}: "${section}" stands in no section and is ignored`);
     } else if (isRepositorySection(section) || isTrustSection(section)) {
       // Read by their own readers, below.
-    } else if (!known.some((setting) => setting.section === section)) {
+    } else if (!PLAIN_SETTINGS.some((setting) => setting.section === section)) {
       warnings.push(`${configFile}: there is no section [${section}]; it is ignored`);
     } else {
       for (const [key, value] of Object.entries(content)) {
         const where = `${configFile}: [${section}] ${key} = ${String(value)}`;
-        if (known.some((setting) => setting.section === section && setting.key === key)) {
+        if (PLAIN_SETTINGS.some((setting) => setting.section === section && setting.key === key)) {
           given.set(`${section}.${key}`, { value: String(value), where });
         } else warnings.push(`${configFile}: [${section}] has no key "${key}"; it is ignored`);
       }

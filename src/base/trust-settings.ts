@@ -34,6 +34,9 @@ export interface ChosenTrust {
 /** Where the system and the admin keep keyrings. */
 export const KEYRING_FOLDERS: readonly string[] = ["/usr/share/keyrings", "/etc/guestboot/keyrings"];
 
+/** What a section can hold. */
+export const TRUST_KEYS = ["policy", "keyrings", "accept-expired-keys"] as const;
+
 const MOST_SECTIONS = 200;
 
 /** Is this one of our sections? The name with its quotes is not cut at its dots yet. */
@@ -114,9 +117,10 @@ function readSection(
   let keyrings: readonly string[] | null = null;
   let acceptExpiredKeys: boolean | null = null;
   for (const [key, value] of keys) {
-    if (key === "policy") policy = readPolicy(value, where);
-    else if (key === "keyrings") keyrings = readPaths(value, where);
-    else if (key === "accept-expired-keys") acceptExpiredKeys = readYes(value, where);
+    const known = TRUST_KEYS.find((each) => each === key);
+    if (known === "policy") policy = readPolicy(value, where);
+    else if (known === "keyrings") keyrings = readPaths(value, where);
+    else if (known === "accept-expired-keys") acceptExpiredKeys = readYes(value, where);
     else warnings.push(`${where} has no key "${key}"; it is ignored`);
   }
   return { name, policy, keyrings, acceptExpiredKeys };

@@ -1,9 +1,8 @@
 /**
  * `guestboot doctor`: is this host ready, and what is missing.
  */
-import * as fs from "node:fs";
 import { GuestbootError } from "../base/errors.ts";
-import { ownCommand } from "../base/program.ts";
+import { ownExecutable } from "../base/program.ts";
 import { readSettings } from "../base/settings.ts";
 import { examineHost, type Finding } from "../pipeline/host-doctor.ts";
 import { readArguments, wants } from "./arguments.ts";
@@ -48,7 +47,7 @@ async function examine(): Promise<readonly Finding[]> {
       settings,
       cacheFolder: cacheFolderOf(settings),
       bootFolders: bootFolder === null ? [ELILOADER_BOOT_FOLDER, PYGRUB_BOOT_FOLDER] : [bootFolder],
-      program: fs.realpathSync(ownCommand().file),
+      program: ownExecutable(),
       keyringPlaces: KEYRING_PLACES,
       searchPath: SEARCH_PATH,
       now: new Date(),

@@ -213,8 +213,8 @@ finish      make the next start boot from the VM's own disk
   },
   host: {
     summary: "make this host use guestboot as pygrub and eliloader",
-    text: `guestboot host install [--dry-run]
-guestboot host uninstall [--dry-run]
+    text: `guestboot host install [--dry-run] [--json]
+guestboot host uninstall [--dry-run] [--json]
 guestboot host status [--json]
 
 install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader, or entries into

@@ -1,13 +1,14 @@
 /**
  * `guestboot host install|uninstall|status`: makes this host's toolstack run us as pygrub and eliloader.
  */
-import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { GuestbootError } from "../base/errors.ts";
-import { ownCommand } from "../base/program.ts";
+import { withLock } from "../base/lock.ts";
+import { ownExecutable } from "../base/program.ts";
 import { installOnHost, readHostState, uninstallFromHost } from "../pipeline/host-install.ts";
 import { planInstall, wordsOf, type Change } from "../pipeline/host-plan.ts";
-import { surveyHost } from "../pipeline/host-survey.ts";
+import { isExecutable, surveyHost } from "../pipeline/host-survey.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { helpOf } from "./help.ts";
 import { printJson, reporting } from "./report.ts";
@@ -21,29 +22,46 @@ const OPTIONS = {
   debug: { type: "boolean" },
 } as const;
 
+/**
+ * One for the whole machine, whatever the root: a lock file inside the root would be a trace. It goes with the next
+ * start of the host. Who is not root can make an image of a host only, and is alone with it.
+ */
+function lockFile(): string {
+  const uid = process.getuid?.() ?? 0;
+  return uid === 0 ? "/var/run/guestboot-host.lock" : path.join(os.tmpdir(), `guestboot-host-${uid}.lock`);
+}
+
 export async function runHost(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
   const outcome = { isInstalled: true };
-  const status = await reporting("host", { json }, () => {
+  const status = await reporting("host", { json }, async () => {
     const { values, positionals } = readArguments(argv, OPTIONS);
     if (values.help === true) {
       process.stdout.write(helpOf("host"));
       return;
     }
     const root = path.resolve(values.root ?? "/");
-    const program = values.program ?? fs.realpathSync(ownCommand().file);
-    if (!program.startsWith("/")) throw new GuestbootError("USAGE", "--program must be an absolute path");
     const isDry = values["dry-run"] === true;
     const verb = onlyOperand(positionals, "what to do with this host (install, uninstall or status)");
     switch (verb) {
-      case "install":
-        told(isDry ? planInstall(surveyHost(root, program)) : installOnHost(root, program), isDry, "nothing to change");
+      case "install": {
+        const program = chooseProgram(values.program);
+        mustBeThere(root, program);
+        const install = () => Promise.resolve(installOnHost(root, program));
+        const changes = isDry ? planInstall(surveyHost(root, program)) : await withLock(lockFile(), install);
+        if (json) printJson({ dryRun: isDry, changes });
+        else tellInstalled(changes, isDry);
         return;
-      case "uninstall":
-        undone(isDry ? (readHostState(root)?.changes ?? []) : uninstallFromHost(root), isDry);
+      }
+      case "uninstall": {
+        const uninstall = () => Promise.resolve(uninstallFromHost(root));
+        const changes = isDry ? (readHostState(root)?.changes ?? []) : await withLock(lockFile(), uninstall);
+        if (json) printJson({ dryRun: isDry, changes });
+        else tellUninstalled(changes, isDry);
         return;
+      }
       case "status":
-        outcome.isInstalled = tellStatus(root, program, json);
+        outcome.isInstalled = tellStatus(root, chooseProgram(values.program), json);
         return;
       default:
         throw new GuestbootError("USAGE", `host cannot ${verb}: install, uninstall and status are known`);
@@ -52,15 +70,35 @@ export async function runHost(argv: readonly string[]): Promise<number> {
   return status === 0 && !outcome.isInstalled ? 1 : status;
 }
 
-function told(changes: readonly Change[], isDry: boolean, none: string): void {
+/** @throws USAGE when there is none that a toolstack could call */
+function chooseProgram(named: string | undefined): string {
+  const program = named ?? ownExecutable();
+  if (program === null) {
+    const message = "this is guestboot run by Node, which a toolstack cannot call as pygrub: name the executable";
+    throw new GuestbootError("USAGE", `${message} with --program FILE`, { hint: "npm run build makes dist/guestboot" });
+  }
+  if (!program.startsWith("/")) throw new GuestbootError("USAGE", "--program must be an absolute path");
+  return program;
+}
+
+/** @throws HOST_UNCHANGEABLE: with links to nothing, no guest would start */
+function mustBeThere(root: string, program: string): void {
+  if (isExecutable(root, program)) return;
+  const inside = root === "/" ? "" : ` below ${root}`;
+  throw new GuestbootError("HOST_UNCHANGEABLE", `${program} is no executable file${inside}: no guest would start`, {
+    hint: "put the executable there first, or name it as the host sees it: --program FILE",
+  });
+}
+
+function tellInstalled(changes: readonly Change[], isDry: boolean): void {
   for (const change of changes) process.stdout.write(`${wordsOf(change)}\n`);
-  if (changes.length === 0) process.stdout.write(`${none}\n`);
+  if (changes.length === 0) process.stdout.write("nothing to change\n");
   if (!isDry && changes.some(({ kind }) => kind === "entry")) {
     process.stderr.write("xenopsd reads its settings when it starts: systemctl restart xenopsd-xc\n");
   }
 }
 
-function undone(changes: readonly Change[], isDry: boolean): void {
+function tellUninstalled(changes: readonly Change[], isDry: boolean): void {
   const will = isDry ? "would be" : "is";
   for (const change of changes) process.stdout.write(`${change.path} ${will} as it was\n`);
   if (changes.length === 0) process.stdout.write("nothing was installed\n");

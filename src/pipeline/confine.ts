@@ -95,8 +95,14 @@ function resourceLimits(largestFile: number | null, readsFiles: boolean): Resour
 
 /** Enough for what is open, and nothing more; poll(2) wants as much too. */
 function descriptorsInUse(): number {
-  const open = fs.readdirSync("/proc/self/fd").map(Number);
-  return Math.max(...open) + 1;
+  try {
+    return Math.max(...fs.readdirSync("/proc/self/fd").map(Number)) + 1;
+  } catch (error) {
+    throw new GuestbootError("CONFINEMENT_FAILED", `/proc does not tell which files are open: ${systemReason(error)}`, {
+      cause: error,
+      hint: "mount -t proc proc /proc",
+    });
+  }
 }
 
 /**

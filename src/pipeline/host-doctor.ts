@@ -26,7 +26,8 @@ export interface Host {
   readonly settings: Settings;
   readonly cacheFolder: string;
   readonly bootFolders: readonly string[];
-  readonly program: string;
+  /** The executable; null: Node runs us. */
+  readonly program: string | null;
   readonly keyringPlaces: readonly string[];
   /** The folders of programs, colons between them: a toolstack's, not the admin's. */
   readonly searchPath: string;
@@ -65,7 +66,11 @@ function checkSettings({ warnings }: Settings): readonly Finding[] {
   return warnings.map((found) => ({ check: "settings", level: "warning", found, command: "man guestboot.conf" }));
 }
 
-export function checkLoaders(program: string, root = "/"): Finding {
+export function checkLoaders(program: string | null, root = "/"): Finding {
+  if (program === null) {
+    const found = "this is guestboot run by Node: only its executable can be a host's pygrub and eliloader";
+    return { check: "loaders", level: "warning", found, command: "npm run build" };
+  }
   const facts = surveyHost(root, program);
   const missing = planInstall(facts);
   const command = "guestboot host install";
@@ -131,7 +136,7 @@ export function checkCache(folder: string): Finding {
   return ok(check, `${folder}${free === null ? "" : `, ${inMegabytes(free)} free`}`);
 }
 
-async function checkToolstack(settings: Settings): Promise<Finding> {
+export async function checkToolstack(settings: Pick<Settings, "toolstack" | "stateFolder">): Promise<Finding> {
   const check = "toolstack";
   try {
     const login = xapiLogin(settings.toolstack);

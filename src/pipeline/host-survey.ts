@@ -11,6 +11,8 @@ import { LOADERS, OWN_FOLDER, WRAPPED_PYGRUB, XENOPSD_CONF, type HostFacts, type
 const LIBRARY_FOLDERS = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/libexec", "/usr/local/libexec"];
 const PROGRAM_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/opt/xensource/libexec", "/opt/xensource/bin"];
 const WRAPPER = "pygrub-wrapper";
+/** As many as the kernel follows: path_resolution(7). */
+const MOST_LINKS = 40;
 const LARGEST_CONF = 1024 * 1024;
 
 /**
@@ -65,6 +67,19 @@ function isOurs(root: string, target: string, program: string): boolean {
   if (target === program) return true;
   const resolved = resolveIn(root, target);
   return resolved !== null && resolved === resolveIn(root, program);
+}
+
+/** Is there something to execute at the path, as seen inside `root`? */
+export function isExecutable(root: string, inside: string): boolean {
+  // By hand: an absolute link of an image leads to a file of the image, not of this machine.
+  let file = path.normalize(inside);
+  for (let links = 0; links <= MOST_LINKS; links += 1) {
+    const status = fs.lstatSync(path.join(root, file), { throwIfNoEntry: false });
+    if (status === undefined) return false;
+    if (!status.isSymbolicLink()) return status.isFile() && (status.mode & 0o111) !== 0;
+    file = path.resolve(path.dirname(file), fs.readlinkSync(path.join(root, file)));
+  }
+  return false;
 }
 
 /** The path without links, as seen inside `root`; null: there is nothing. */

@@ -150,6 +150,7 @@ function logIn(database: Database, [user, password]: readonly unknown[], isLocal
 type Method = (database: Database, params: readonly unknown[]) => Value | Promise<Value>;
 
 const METHODS: Readonly<Record<string, Method>> = {
+  "pool.get_all": () => ["OpaqueRef:pool"],
   "pool.get_all_records": () => ({
     "OpaqueRef:pool": { uuid: "7e2f7a40-0000-4000-8000-000000000001", name_label: "" },
   }),
