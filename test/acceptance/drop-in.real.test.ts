@@ -95,6 +95,22 @@ describe("pygrub's answer", () => {
     expect(withoutNames(answer)).toMatch(/^linux \(kernel …\/K\)\(ramdisk …\/R\)\(args ".*"\)\n?$/);
   });
 
+  it("goes with a warning where an x86 kernel would cut the arguments, and is refused where libxl would drop them", () => {
+    const own = 'root=/dev/xvda1 ro quiet="a b" path=C:\\x'.length + 1;
+    const withArgs = (length: number, format: string) => {
+      const words = ["-n", `--output-format=${format}`, `--args=${"x".repeat(length - own)}`, image];
+      return run(programPath("pygrub"), words);
+    };
+    expect(withArgs(2047, "simple0")).toMatchObject({ status: 0, stderr: "" });
+    const cut = withArgs(2048, "simple0");
+    expect(cut.status).toBe(0);
+    expect(cut.stderr).toContain("warning: the kernel's arguments are 2048 bytes long: Linux on x86 takes 2047");
+    const dropped = withArgs(8187, "simple0");
+    expect(dropped).toMatchObject({ status: 1, stdout: "" });
+    expect(dropped.stderr).toMatch(/an item of 8192 bytes, and libxl drops items longer than 8191/);
+    expect(withArgs(8187, "simple").status).toBe(0);
+  });
+
   it("is sxp when the caller does not say", () => {
     expect(pygrub().stdout).toMatch(/^linux \(kernel /);
   });
