@@ -93,6 +93,11 @@ const DEBIAN_PACKAGES = [
   { name: "rpm", file: "/usr/bin/rpmbuild", for: ["test", "package"] },
   { name: "kmod", file: "/sbin/depmod", for: ["test"] },
   { name: "util-linux", file: "/usr/bin/setpriv", for: ["test"] },
+  {
+    name: "python3-jsonschema",
+    file: "/usr/lib/python3/dist-packages/jsonschema/__init__.py",
+    for: ["test"],
+  },
   { name: "bsdutils", file: "/usr/bin/script", for: ["test"] },
 ];
 

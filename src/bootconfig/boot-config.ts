@@ -28,6 +28,10 @@ export interface MenuStep {
   readonly position: number;
   readonly title: string;
   readonly id: string | null;
+  /** Of a submenu: it opens only after a password was given. Default: false. */
+  readonly isLocked?: boolean | undefined;
+  /** Those that open this submenu, beside the menu's. Default: none. */
+  readonly passwords?: readonly MenuPassword[] | undefined;
 }
 
 export interface BootEntry {

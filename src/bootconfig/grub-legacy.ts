@@ -77,8 +77,8 @@ export function parseGrubLegacy(text: string, options: GrubLegacyOptions = {}): 
     default: chosen,
     fallback: fallbacksOf(menu, numbers).filter((index) => index !== chosen),
     timeout: readNumber(valueOf(menu, "timeout") ?? ""),
-    // GRUB shows what boots and waits, for Esc alone.
-    ...(menu.some(({ word }) => word === "hiddenmenu") ? { timeoutStyle: "hidden" as const } : {}),
+    // GRUB counts the seconds in one line, and shows its menu once a key is pressed.
+    ...(menu.some(({ word }) => word === "hiddenmenu") ? { timeoutStyle: "countdown" as const } : {}),
     passwords: readPasswords(menu),
     notes: cut(notes, MAX_NOTES, "notes"),
   };

@@ -2,6 +2,7 @@
  * Finds the boot config on a guest's volume, where upstream pygrub looks and in its order, and reads it. After those
  * come the places that upstream does not know: the Boot Loader Specification's, and Ubuntu's subvolume on btrfs.
  *
+ * A grub.cfg gives way to a menu.lst that was written more than a day after it: the guest has gone on with that one.
  * A config that boots nothing (a stub whose target is gone, a menu without a kernel) gives way to the next place.
  */
 import { GuestbootError } from "../base/errors.ts";
@@ -93,6 +94,8 @@ export function locateBootConfig(
       try {
         const text = candidate.kind === "directory" ? "" : readText(filesystem, path);
         const config = READERS[syntax](text, { ...surroundings, path });
+        const later = laterLegacy(surroundings, look, candidates.slice(index + 1));
+        if (later !== null) return later;
         const notes = [
           ...passedOver.map((other) => `${other}: passed over`),
           ...failures.map((failure) => `passed over: ${failure.message}`),
@@ -115,6 +118,38 @@ export function locateBootConfig(
   throw failures[0] ?? noConfig(passedOver, candidates);
 }
 
+/** Seconds: configs that are kept up together are written within moments of each other, in any order. */
+const LEFT_BEHIND = 24 * 60 * 60;
+
+/**
+ * The menu.lst of a guest that has gone on with GRUB legacy, its grub.cfg left behind: it boots a kernel too, and was
+ * written more than a day after it. null: there is none, or the filesystem tells no times.
+ */
+function laterLegacy(surroundings: Surroundings, chosen: Look, rest: readonly Place[]): LocatedConfig | null {
+  const changed = mtimeOf(chosen);
+  if (chosen.place.syntax !== "grub2" || changed === undefined) return null;
+  const filesystem = surroundings.own.filesystem();
+  const later = rest.filter((place) => {
+    if (place.syntax !== "grub-legacy") return false;
+    const look = lookFor(filesystem, place);
+    return look !== null && (mtimeOf(look) ?? 0) > changed + LEFT_BEHIND;
+  });
+  if (later.length === 0) return null;
+  try {
+    const { path, config } = locateBootConfig(surroundings, later);
+    const why = `${chosen.place.path} is passed over: ${path} was written more than a day later, and boots a kernel too`;
+    return {
+      path,
+      config: { ...config, notes: [why, ...config.notes], explanation: [why, ...(config.explanation ?? [])] },
+    };
+  } catch (error) {
+    if (error instanceof GuestbootError) return null;
+    throw error;
+  }
+}
+
+const mtimeOf = ({ found }: Look): number | undefined => (found === "looping" ? undefined : found.mtime);
+
 /** Why this one, with the others that are there: as sentences that nobody reads unless they ask. */
 function explain(filesystem: GuestFilesystem, chosen: Look, rest: readonly Place[]): string[] {
   const { path, syntax } = chosen.place;
@@ -130,7 +165,7 @@ function explain(filesystem: GuestFilesystem, chosen: Look, rest: readonly Place
 
 /** ", and older": where the filesystem tells when files were changed. */
 function age(look: Look, chosen: Look): string {
-  const [one, other] = [look, chosen].map(({ found }) => (found === "looping" ? undefined : found.mtime));
+  const [one, other] = [look, chosen].map(mtimeOf);
   if (one === undefined || other === undefined || one === other) return "";
   return one < other ? ", and older" : ", and newer";
 }

@@ -1,10 +1,10 @@
 /**
  * The boot config of whatever a person points at: a disk, a folder that stands for one, or a config file.
  */
-import * as fs from "node:fs";
-import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import { GuestbootError } from "../base/errors.ts";
 import { decodeText } from "../base/text.ts";
 import { parseConfigFile } from "../bootconfig/locate.ts";
+import { isFolder } from "../disk/is-folder.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import { openFolder } from "../filesystem/folder.ts";
@@ -52,13 +52,4 @@ function configFile(source: ConfigSource): ShownConfig {
 function shown(found: ReturnType<typeof findConfig>): ShownConfig {
   const { path, config, place, filesystem } = found;
   return { path, config, volume: place.name, filesystem: filesystem.type };
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return fs.statSync(path).isDirectory();
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw new GuestbootError("DISK_UNREADABLE", `${path} cannot be opened: ${systemReason(error)}`, { cause: error });
-  }
 }

@@ -7,7 +7,7 @@ import type { Settings } from "../base/settings.ts";
 import { renameDisks, type DiskRename } from "../bootconfig/map-disk.ts";
 import { startFromDisk, type DiskStart } from "../pipeline/disk-start.ts";
 import type { ChooseInteractively } from "../pipeline/interactive-choice.ts";
-import type { Answer, ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
+import { warningOfLength, type Answer, type ArgumentPiece, type OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { openStartLog, type StartLog } from "./start-log.ts";
@@ -75,6 +75,8 @@ async function bootLogged(
     maxFileSize: settings.maxFileSize,
     bootFolder,
     deliver(answer) {
+      const warning = warningOfLength(answer);
+      if (warning !== null) warn(warning);
       output.write(formatAnswer(withRenames(answer, options.diskRenames), options.outputFormat ?? defaults.format));
       output.close();
     },

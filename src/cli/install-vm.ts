@@ -9,7 +9,7 @@ import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { startInstallation } from "../pipeline/install-start.ts";
 import type { GivenPatches } from "../pipeline/patches-wanted.ts";
 import { prepareBootDirectory } from "../store/boot-files.ts";
-import type { ArgumentPiece, OutputFormat } from "../toolstack/answer.ts";
+import { warningOfLength, type ArgumentPiece, type OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
 import { openRecordStore } from "../toolstack/choose-store.ts";
 import { formatAnswer } from "../toolstack/format.ts";
@@ -74,6 +74,8 @@ async function installLogged(install: InstallVm): Promise<void> {
     givenArguments: install.givenArguments,
     extraArguments: install.extraArguments,
     deliver(answer) {
+      const warning = warningOfLength(answer);
+      if (warning !== null) progress.warn(warning);
       output.write(formatAnswer(answer, install.format));
       output.close();
     },

@@ -38,10 +38,11 @@ export interface Candidate {
   readonly installer: Installer | null;
 }
 
-/** Kernel and ramdisk that the VM's record itself names. */
+/** Kernel and ramdisks that the VM's record itself names, or its installation medium. */
 export interface NamedFiles {
   readonly kernel: string;
-  readonly ramdisk: string | null;
+  /** Joined for the guest in this order. */
+  readonly ramdisks: readonly string[];
 }
 
 /** A target with the catalog's own names in it. */

@@ -61,7 +61,7 @@ export function readInstallRequest(otherConfig: Readonly<Record<string, string>>
     password: value("install-vncpasswd"),
     proxy: value("install-proxy"),
     files:
-      kernel === null ? null : { kernel: pathOf(kernel, vm), ramdisk: ramdisk === null ? null : pathOf(ramdisk, vm) },
+      kernel === null ? null : { kernel: pathOf(kernel, vm), ramdisks: ramdisk === null ? [] : [pathOf(ramdisk, vm)] },
   };
 }
 

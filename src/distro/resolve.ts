@@ -220,13 +220,12 @@ function fromRecord(family: Family, scope: Scope, files: NamedFiles | null): Can
       },
     );
   }
-  const ramdisks = files.ramdisk === null ? [] : [files.ramdisk];
   return foundCandidate(family, scope, {
     flavour: "xen",
     layout: "install-kernel",
     root: "",
     kernel: files.kernel,
-    ramdisks,
+    ramdisks: files.ramdisks,
   });
 }
 

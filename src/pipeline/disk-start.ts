@@ -5,15 +5,17 @@
 import type { ByteSource } from "../base/byte-source.ts";
 import { GuestbootError } from "../base/errors.ts";
 import { chooseEntry } from "../bootconfig/choose.ts";
+import { isFolder } from "../disk/is-folder.ts";
 import { openDisk, type OpenDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import type { BootFiles } from "../store/boot-files.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
-import { confine } from "./confine.ts";
+import { confine, type ConfineOptions } from "./confine.ts";
 import { copyOut, type SendingDisk } from "./copy-out.ts";
 import {
   findConfig,
   findFiles,
+  folderPlace,
   openChosen,
   placesOf,
   type BootSearch,
@@ -24,6 +26,7 @@ import { findOrGuess, placesFrom } from "./guess-boot.ts";
 import type { ChooseInteractively } from "./interactive-choice.ts";
 
 export interface DiskStart {
+  /** A disk, or a folder that stands for the root of a guest's filesystem. */
   readonly disk: string;
   /** The VM that starts, where the toolstack told us; for the words of a failure. */
   readonly vm: string | null;
@@ -66,10 +69,10 @@ const LARGEST_ANSWER = 1024 * 1024;
 
 /** @throws GuestbootError; no file is left behind then */
 export async function startFromDisk(start: DiskStart): Promise<void> {
-  using disk = openDisk(start.disk);
+  using guest = await openStart(start.disk);
   if (start.bootFolder === null) {
-    confine({ uid: start.uid, largestFile: LARGEST_ANSWER });
-    const chosen = await choose(start, disk);
+    confine({ uid: start.uid, largestFile: LARGEST_ANSWER, ...guest.keep });
+    const chosen = await choose(start, guest);
     start.step?.("entry chosen", chosen.kernelPath);
     const [ramdisk] = chosen.ramdiskPaths;
     start.deliver({
@@ -83,22 +86,22 @@ export async function startFromDisk(start: DiskStart): Promise<void> {
   const { createBootFile, ownBootFiles } = await import("../store/boot-files.ts");
   const { prepareSendFile } = await import("../base/send-file.ts");
   using files = ownBootFiles(start.bootFolder);
-  const sending = { fd: disk.fd, send: prepareSendFile() };
+  const sending = guest.disk === null ? null : { fd: guest.disk.fd, send: prepareSendFile() };
   const [kernelFd, ramdiskFd] = [createBootFile(files.kernel), createBootFile(files.ramdisk)];
   const attack =
     typeof GUESTBOOT_PLANTED_BUG === "boolean" && GUESTBOOT_PLANTED_BUG
       ? (await import("./planted-bug.ts")).plantBug()
       : null;
   // The answer may go to a file too, and a small limit for boot files is not meant for it.
-  confine({ uid: start.uid, largestFile: Math.max(start.maxFileSize, LARGEST_ANSWER) });
-  await attack?.(disk.source);
-  extract(start, await choose(start, disk), sending, files, kernelFd, ramdiskFd);
+  confine({ uid: start.uid, largestFile: Math.max(start.maxFileSize, LARGEST_ANSWER), ...guest.keep });
+  if (guest.disk !== null) await attack?.(guest.disk.source);
+  extract(start, await choose(start, guest), sending, files, kernelFd, ramdiskFd);
 }
 
 function extract(
   start: DiskStart,
   chosen: Chosen,
-  sending: SendingDisk,
+  sending: SendingDisk | null,
   files: BootFiles,
   kernelFd: number,
   ramdiskFd: number,
@@ -126,12 +129,40 @@ interface Chosen {
   readonly arguments: readonly ArgumentPiece[];
 }
 
-async function choose(start: DiskStart, disk: OpenDisk): Promise<Chosen> {
-  const table = readVolumes(disk.source, {
-    sectorSize: disk.sectorSize,
-    ...(start.offset === null ? {} : { offset: start.offset }),
-  });
-  const search = { disk: start.disk, vm: start.vm, places: placesOf(table), notes: table.notes };
+/** What is started: opened while there are rights, looked into after. */
+interface OpenStart extends Disposable {
+  /** null for a folder, which stands for the root of a guest's filesystem. */
+  readonly disk: OpenDisk | null;
+  readonly keep: Pick<ConfineOptions, "keep">;
+  look(offset: number | null): Pick<BootSearch, "places" | "notes">;
+}
+
+async function openStart(path: string): Promise<OpenStart> {
+  if (isFolder(path)) {
+    const { openFolder } = await import("../filesystem/folder.ts");
+    const filesystem = openFolder(path);
+    return {
+      disk: null,
+      keep: { keep: "fs.read" },
+      look: () => ({ places: [folderPlace(filesystem)], notes: [] }),
+      [Symbol.dispose]: () => undefined,
+    };
+  }
+  const disk = openDisk(path);
+  return {
+    disk,
+    keep: {},
+    look(offset) {
+      const { source, sectorSize } = disk;
+      const table = readVolumes(source, { sectorSize, ...(offset === null ? {} : { offset }) });
+      return { places: placesOf(table), notes: table.notes };
+    },
+    [Symbol.dispose]: () => disk[Symbol.dispose](),
+  };
+}
+
+async function choose(start: DiskStart, guest: OpenStart): Promise<Chosen> {
+  const search = { disk: start.disk, vm: start.vm, ...guest.look(start.offset) };
   if (start.files !== null) {
     const { device, kernel, ramdisk } = start.files;
     const found = findFiles({ ...search, places: placesFrom(search.places, device) }, kernel, ramdisk);

@@ -82,17 +82,8 @@ export function chooseMediumFiles(
     }
     throw error;
   }
-  const [ramdisk, ...more] = found.ramdisks;
-  if (more.length > 0) {
-    throw new GuestbootError(
-      "INVALID_SOURCE",
-      `the medium's ${found.config} picks several ramdisks (${found.ramdisks.join(", ")}), which an installation ` +
-        "cannot take together",
-      { hint: "install from the network, with other-config:install-kernel and install-ramdisk", args: ["cdrom"] },
-    );
-  }
   return {
-    files: { kernel: found.kernel, ramdisk: ramdisk ?? null },
+    files: { kernel: found.kernel, ramdisks: found.ramdisks },
     notes: [`the medium's ${found.config} picks ${quote(found.title)}: ${found.kernel}`, ...found.warnings],
   };
 }

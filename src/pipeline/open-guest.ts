@@ -2,8 +2,7 @@
  * A guest's disk for those who look into it and change nothing: opened, and all rights given up before its first byte
  * is looked at. A folder stands for the root of a guest's filesystem.
  */
-import * as fs from "node:fs";
-import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import { isFolder } from "../disk/is-folder.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes, type VolumeTable } from "../disk/volumes.ts";
 import { openFolder } from "../filesystem/folder.ts";
@@ -47,13 +46,4 @@ export function openGuest(path: string, { offset = null, uid = null }: OpenGuest
     size: disk.source.size,
     [Symbol.dispose]: () => kept.dispose(),
   };
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return fs.statSync(path).isDirectory();
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw new GuestbootError("DISK_UNREADABLE", `${path} cannot be opened: ${systemReason(error)}`, { cause: error });
-  }
 }

@@ -31,6 +31,54 @@ const NAMES = { kernel: /boot_kernel\.[a-z0-9]{6}/g, ramdisk: /boot_ramdisk\.[a-
 const withoutNames = (answer: string) =>
   answer.replace(NAMES.kernel, "K").replace(NAMES.ramdisk, "R").replaceAll(output, "…");
 
+describe("a folder that stands for a guest's disk", () => {
+  it("is what pygrub -n, pygrub -l and guestboot boot answer from as from the disk", () => {
+    const simple = "--output-format=simple";
+    const same = (name: "pygrub" | "guestboot", ...options: string[]) => {
+      const [folderSays, diskSays] = [at("guest"), image].map((guest) => run(programPath(name), [...options, guest]));
+      expect(folderSays).toMatchObject({ status: 0, stderr: "" });
+      expect(folderSays?.stdout).toBe(diskSays?.stdout);
+      expect(folderSays?.stdout).toContain("/boot/vmlinuz");
+    };
+    same("pygrub", "-q", "-n", simple);
+    same("pygrub", "-l");
+    same("guestboot", "boot", "-q", "-n", simple);
+  });
+
+  it.each(["pygrub", "guestboot"] as const)("%s copies kernel and ramdisk out of it", (name) => {
+    const out = at(`out-${name}`);
+    fs.mkdirSync(out);
+    const words = [...(name === "pygrub" ? [] : ["boot"]), "-q", "--output-format=simple"];
+    const done = run(programPath(name), [...words, `--output-directory=${out}`, at("guest")]);
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    for (const [role, file] of [
+      ["kernel", "boot/vmlinuz"],
+      ["ramdisk", "boot/initrd.img"],
+    ] as const) {
+      const copy = new RegExp(`^${role} (.*)$`, "m").exec(done.stdout)?.[1] ?? "";
+      expect(fs.readFileSync(copy).equals(fs.readFileSync(path.join(at("guest"), file)))).toBe(true);
+    }
+  });
+
+  it("is looked into by inspect, ls, cat and entries", () => {
+    const guestboot = (...words: string[]) => run(programPath("guestboot"), words);
+    expect(guestboot("cat", at("guest"), "/boot/grub/menu.lst").stdout).toBe(
+      fs.readFileSync(path.join(at("guest"), "boot/grub/menu.lst"), "utf8"),
+    );
+    expect(guestboot("ls", at("guest"), "/boot").stdout).toContain("vmlinuz");
+    expect(guestboot("inspect", at("guest")).stdout).toContain("folder that stands for a guest's disk");
+    expect(guestboot("entries", at("guest"), "--json").stdout).toContain('"volume": "folder"');
+  });
+
+  it("without a boot config says so, and leaves no file", () => {
+    fs.mkdirSync(at("empty"));
+    const done = run(programPath("pygrub"), ["-q", `--output-directory=${output}`, at("empty")]);
+    expect(done.status).toBe(1);
+    expect(done.stderr).toMatch(/^RuntimeError: .*empty does not boot: folder: no boot config/);
+    expect(fs.readdirSync(output)).toEqual([]);
+  });
+});
+
 describe("pygrub's answer", () => {
   it.each([
     ["simple", 'kernel …/K\nramdisk …/R\nargs root=/dev/xvda1 ro quiet="a b" path=C:\\x\n\n'],
@@ -45,6 +93,22 @@ describe("pygrub's answer", () => {
     const read = spawnSync("python3", ["-c", "import ast,sys; sys.stdout.write(ast.literal_eval(sys.argv[1]))", args]);
     expect(read.stdout.toString()).toBe('root=/dev/xvda1 ro quiet="a b" path=C:\\x');
     expect(withoutNames(answer)).toMatch(/^linux \(kernel …\/K\)\(ramdisk …\/R\)\(args ".*"\)\n?$/);
+  });
+
+  it("goes with a warning where an x86 kernel would cut the arguments, and is refused where libxl would drop them", () => {
+    const own = 'root=/dev/xvda1 ro quiet="a b" path=C:\\x'.length + 1;
+    const withArgs = (length: number, format: string) => {
+      const words = ["-n", `--output-format=${format}`, `--args=${"x".repeat(length - own)}`, image];
+      return run(programPath("pygrub"), words);
+    };
+    expect(withArgs(2047, "simple0")).toMatchObject({ status: 0, stderr: "" });
+    const cut = withArgs(2048, "simple0");
+    expect(cut.status).toBe(0);
+    expect(cut.stderr).toContain("warning: the kernel's arguments are 2048 bytes long: Linux on x86 takes 2047");
+    const dropped = withArgs(8187, "simple0");
+    expect(dropped).toMatchObject({ status: 1, stdout: "" });
+    expect(dropped.stderr).toMatch(/an item of 8192 bytes, and libxl drops items longer than 8191/);
+    expect(withArgs(8187, "simple").status).toBe(0);
   });
 
   it("is sxp when the caller does not say", () => {

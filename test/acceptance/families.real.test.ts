@@ -205,6 +205,24 @@ describe("an installation by named files", () => {
     expect(ended.stdout).not.toContain("quiet");
     expect(readRecord(at("state"))["PV_bootloader"]).toBe("pygrub");
   });
+
+  it("from cdrom joins the ramdisks that the medium's config picks, each at a multiple of four bytes", async () => {
+    makeTree("arch", ["boot/vmlinuz", "boot/ucode.img", "boot/initrd.img"]);
+    fs.mkdirSync(path.join(at("arch"), "boot/grub"));
+    fs.writeFileSync(
+      path.join(at("arch"), "boot/grub/grub.cfg"),
+      "menuentry a {\n linux /boot/vmlinuz\n initrd /boot/ucode.img /boot/initrd.img\n}\n",
+    );
+    const iso = at("arch.iso");
+    const made = spawnSync("xorriso", ["-as", "mkisofs", "-quiet", "-R", "-J", "-o", iso, at("arch")], {
+      encoding: "utf8",
+    });
+    if (made.status !== 0) throw new Error(`xorriso (apt-get install xorriso): ${made.stderr}`);
+    writeRecord(at("state"), record({ "install-distro": "pygrub", "install-repository": "cdrom" }));
+    const ended = await eliloader(iso);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(content(parseSimple(ended.stdout).ramdisk)).toBe("boot/ucode.img\0\0boot/initrd.img");
+  });
 });
 
 describe("an installation without a network", () => {

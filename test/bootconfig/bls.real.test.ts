@@ -5,8 +5,10 @@ import * as path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { readBlsMenu } from "../../src/bootconfig/bls-menu.ts";
 import type { BootConfig } from "../../src/bootconfig/boot-config.ts";
+import { locateBootConfig } from "../../src/bootconfig/locate.ts";
 import { openFolder } from "../../src/filesystem/folder.ts";
 import { placeOn } from "./made-up-guest.ts";
+import { GuestImage } from "./upstream-pygrub.ts";
 
 const MACHINE = "0123456789abcdef0123456789abcdef";
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-bls-"));
@@ -135,5 +137,26 @@ describe("entries by hand", () => {
     expect(config.entries.map((found) => found.id)).toEqual(bootctl.map(idOf));
     expect(bootctl.length).toBe(10);
     expect(config.default).toBe(bootctl.findIndex(isDefault));
+  });
+});
+
+test("a guest with nothing but such entries boots by ours; upstream pygrub looks for no such files and finds nothing", () => {
+  const entry = "title one\nversion 6.1\nlinux /vmlinuz\ninitrd /initrd.img\noptions root=/dev/xvda1 ro\n";
+  const files = { "/vmlinuz": "kernel", "/initrd.img": "initrd" };
+  using image = new GuestImage(Buffer.from(entry), files, "/loader/entries/one.conf");
+  expect(image.boot()).toBeNull();
+  expect(image.list()).toEqual([]);
+  const root = fs.mkdtempSync(path.join(folder, "bls-only-"));
+  fs.mkdirSync(path.join(root, "loader/entries"), { recursive: true });
+  fs.writeFileSync(path.join(root, "loader/entries/one.conf"), entry);
+  for (const [name, content] of Object.entries(files)) fs.writeFileSync(path.join(root, name), content);
+  const filesystem = openFolder(root);
+  const own = { name: "folder", number: null, partitionUuid: null, filesystem: () => filesystem };
+  expect(locateBootConfig({ own, volumes: [own] })).toMatchObject({
+    path: "/loader/entries",
+    config: {
+      syntax: "bls",
+      entries: [{ title: "one", kernel: { path: "/vmlinuz" }, arguments: "root=/dev/xvda1 ro" }],
+    },
   });
 });

@@ -97,6 +97,11 @@ describe("an entry", () => {
     ]);
   });
 
+  test("hiddenmenu leaves a line with the countdown, as GRUB 0.97 does", () => {
+    expect(parseGrubLegacy(`hiddenmenu\n${ABC}`).timeoutStyle).toBe("countdown");
+    expect(parseGrubLegacy(ABC).timeoutStyle ?? "menu").toBe("menu");
+  });
+
   test("the commands of GRUB and of the distributions' GRUBs that do not matter are not noted", () => {
     const menu = "hiddenmenu\nsplashimage=(hd0,0)/x\ngfxmenu (hd0,0)/y\ncolor a/b\nserial --unit=0\nterminal serial\n";
     expect(parseGrubLegacy(`${menu}title x\nkernel /k\nsavedefault\nmakeactive\nboot\nquiet\n`).notes).toEqual([]);

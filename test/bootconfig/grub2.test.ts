@@ -117,6 +117,18 @@ describe("an entry", () => {
     expect(config.entries.map(({ passwords }) => passwords?.map(({ user }) => user))).toEqual([["alice", "bob"], []]);
     expect(config.passwords?.map(({ user }) => user)).toEqual(["root"]);
   });
+  test("stands behind the lock of each submenu around it", () => {
+    const config = readMenu(
+      'set superusers="root"\npassword root a\npassword alice b\n' +
+        "submenu s --users alice {\n submenu t --unrestricted { menuentry a --unrestricted { linux /k } }\n}\n",
+    );
+    expect(config.entries[0]?.isLocked).toBe(false);
+    expect(config.entries[0]?.location).toMatchObject([
+      { title: "s", isLocked: true, passwords: [{ user: "alice" }] },
+      { title: "t", isLocked: false, passwords: [] },
+      { title: "a" },
+    ]);
+  });
   test("is locked for everybody where the list of superusers is empty", () => {
     const config = readMenu("set superusers=''\nmenuentry a { linux /k }\nmenuentry b --unrestricted { linux /k }\n");
     expect(config).toMatchObject({ isGuarded: true, passwords: [] });

@@ -63,6 +63,39 @@ describe("locating a boot config", () => {
     expect(config.notes).toEqual([]);
   });
 
+  const DAY = 86_400;
+  const withTimes = (files: Readonly<Record<string, string>>, times: Readonly<Record<string, number>>) => {
+    const plain = folderFilesystem(files);
+    return locateBootConfig({
+      ...plain,
+      find(found) {
+        const node = plain.find(found);
+        return node === null ? null : { ...node, mtime: times[found] };
+      },
+    });
+  };
+  const BOTH = { "/boot/grub/grub.cfg": "menuentry x {\nlinux /two\n}\n", "/boot/grub/menu.lst": menu("/k") };
+
+  test.for([
+    [-10 * DAY, "/boot/grub/grub.cfg"],
+    [DAY, "/boot/grub/grub.cfg"],
+    [DAY + 1, "/boot/grub/menu.lst"],
+  ] as const)("beside a grub.cfg, a menu.lst of %i seconds later: %s decides", ([later, decides]) => {
+    const times = { "/boot/grub/grub.cfg": 100 * DAY, "/boot/grub/menu.lst": 100 * DAY + later };
+    const { path, config } = withTimes(BOTH, times);
+    expect(path).toBe(decides);
+    const why = "/boot/grub/grub.cfg is passed over: /boot/grub/menu.lst was written more than a day later";
+    expect(config.explanation?.join().includes(why)).toBe(decides === "/boot/grub/menu.lst");
+    expect(config.notes.join().includes(why)).toBe(decides === "/boot/grub/menu.lst");
+  });
+
+  test("a much later menu.lst that boots nothing leaves the grub.cfg in its place", () => {
+    const files = { ...BOTH, "/boot/grub/menu.lst": "title x\nchainloader +1\n" };
+    expect(withTimes(files, { "/boot/grub/grub.cfg": 1, "/boot/grub/menu.lst": 9 * DAY }).path).toBe(
+      "/boot/grub/grub.cfg",
+    );
+  });
+
   test("a grub.cfg that is only a stub leads to the menu that it names, before a menu.lst", () => {
     const files = {
       "/boot/grub/grub.cfg": "set prefix=($root)/other\nexport prefix\nconfigfile $prefix/grub.cfg\n",

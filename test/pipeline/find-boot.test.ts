@@ -125,6 +125,23 @@ describe("a config that names a partition", () => {
   });
 });
 
+describe("GRUB legacy's fallbacks", () => {
+  const menu = "fallback 9 1 2\ntitle a\nkernel /a\ntitle b\nkernel /b\ntitle c\nkernel /c\n";
+
+  it("are tried in order where the default's kernel is missing, with a warning for each that is", () => {
+    const search = disk({ "boot/grub/menu.lst": menu, c: "c" });
+    expect(kernelOf(search)).toBe("c");
+    const warnings = findBoot(search, null).warnings.join();
+    expect(warnings).toMatch(/"a" does not boot, its fallback is tried: .*\/a.*"b" does not boot.*\/b/);
+  });
+
+  it("are left alone where the default's kernel is there, and where another entry was asked for", () => {
+    const search = disk({ "boot/grub/menu.lst": menu, a: "a", c: "c" });
+    expect(kernelOf(search)).toBe("a");
+    expect(failureOf(() => findBoot(search, "b")).code).toBe("FILE_MISSING");
+  });
+});
+
 describe("a grub.cfg", () => {
   const entry = (kernel: string) => `menuentry '${kernel}' --id ${kernel} {\n linux /${kernel}\n initrd /r\n}\n`;
 

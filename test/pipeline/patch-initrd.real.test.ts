@@ -140,6 +140,43 @@ describe("an initrd of every compression", () => {
   });
 });
 
+describe("on a filesystem that shares blocks", () => {
+  it("an overlay is appended to the original's own blocks, which are not copied", async () => {
+    const disk = at("xfs.img");
+    const point = at("xfs");
+    fs.mkdirSync(point);
+    fs.writeFileSync(disk, "");
+    fs.truncateSync(disk, 320 * 1024 * 1024);
+    call("/sbin/mkfs.xfs", ["-q", "-m", "reflink=1", disk], "xfsprogs");
+    call("mount", ["-o", "loop", disk, point], "mount");
+    using mounted = new DisposableStack();
+    mounted.defer(() => void call("umount", [point], "mount"));
+    const [input, over, output] = [`${point}/initrd`, at("xfs-overlay"), `${point}/output`];
+    // Nothing to pack, so that the whole of it lies in blocks of its own: 8 MiB.
+    const content = Buffer.alloc(8 * 1024 * 1024, "bytes of a module ");
+    fs.writeFileSync(input, cpioArchive({ name: "module", content: content.toString("latin1") }));
+    fs.writeFileSync(over, OVERLAY);
+    using source = openDisk(input);
+    using opened = await openOverlay(over);
+    const plan = await planPatch(source.source, opened.overlay, AS_IT_COMES, LIMITS);
+    expect(plan.how).toBe("append");
+    const to = { path: output, mode: 0o644 };
+    await patchToFile({ path: input, source: source.source }, opened.overlay, plan, LIMITS, to);
+    call("sync", ["-f", output], "coreutils");
+    const size = fs.statSync(input).size;
+    // filefrag(8): `0:  0..  2047:  24..  2071:  2048:  shared`, in blocks of 4 KiB.
+    const extents = call("filefrag", ["-v", output], "e2fsprogs")
+      .split("\n")
+      .filter((line) => /^ +\d+:/.test(line));
+    const blocks = (lines: readonly string[]) =>
+      lines.reduce((sum, line) => sum + Number(line.split(":")[3]?.trim()), 0);
+    const shared = blocks(extents.filter((line) => line.includes("shared")));
+    expect(shared).toBeGreaterThanOrEqual(Math.floor(size / 4096) - 1);
+    expect(blocks(extents) - shared).toBeLessThan(16);
+    expect(fs.readFileSync(output).subarray(0, size).equals(fs.readFileSync(input))).toBe(true);
+  });
+});
+
 describe("a folder of the overlay", () => {
   const merged = cpioArchive(
     { name: "usr", fields: { mode: 0o40755 } },

@@ -209,7 +209,7 @@ describe("the rounds of an installation", () => {
     expect(() => roundOf(of("pygrub", {}))).toThrow(/which kernel/);
     expect(() => roundOf(of("pygrub", { "install-kernel": "../../etc/shadow" }))).toThrow(/no path below/);
     expect(roundOf(of("pygrub", { "install-kernel": "/boot/vmlinuz" }))).toMatchObject({
-      request: { files: { kernel: "boot/vmlinuz", ramdisk: null } },
+      request: { files: { kernel: "boot/vmlinuz", ramdisks: [] } },
     });
   });
 

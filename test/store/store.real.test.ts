@@ -1,7 +1,7 @@
 /** The store between real processes and on a full filesystem. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempDisposableSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -58,6 +58,31 @@ describe("writers of one key in several processes", () => {
     expect(openStore(cache).find("key")?.size).toBe(4 * MEGABYTE);
     expect(content).toContain(openStore(cache).find("key")?.path);
     expect(readdirSync(join(cache, "tmp"))).toEqual([]);
+  });
+});
+
+describe("the MD5 of what is written", () => {
+  it("is computed from the bytes as they come: the file is never read", () => {
+    const traced = join(folder.path, "trace");
+    const script = `
+      import { openStore } from ${MODULE};
+      async function* body() { for (let part = 0; part < 40; part++) yield Buffer.alloc(100_000, part); }
+      const stored = await openStore(${JSON.stringify(cache)}, { md5: true }).write("key", ${JSON.stringify(FACTS)}, body());
+      console.log(JSON.stringify(stored));`;
+    const calls = "trace=openat,read,pread64,readv,preadv,mmap,sendfile,copy_file_range,splice";
+    const words = ["-f", "-y", "-qq", "-e", calls, "-o", traced, process.execPath, "--input-type=module", "-e", script];
+    // The runtime must not read past the calls that strace(1) sees.
+    const env = { ...process.env, UV_USE_IO_URING: "0" };
+    const printed = execFileSync("strace", words, { encoding: "utf8", env });
+    const stored = JSON.parse(printed) as { path: string; md5: string; size: number };
+    expect(stored.size).toBe(4 * MEGABYTE);
+    expect(stored.md5).toBe(execFileSync("md5sum", [stored.path], { encoding: "utf8" }).slice(0, 32));
+    const lines = readFileSync(traced, "utf8").split("\n");
+    // It was made under a temporary name, and only written to (sync(1) opens it, and reads nothing).
+    const temporary = lines.filter((line) => line.includes(`${cache}/tmp/`));
+    expect(temporary.some((line) => /openat\(.*O_CREAT/.test(line))).toBe(true);
+    const ofContent = lines.filter((line) => line.includes(`${cache}/tmp/`) || line.includes(`${cache}/content/`));
+    expect(ofContent.filter((line) => !/openat\(/.test(line))).toEqual([]);
   });
 });
 

@@ -61,7 +61,13 @@ function readItem(
   step: MenuStep,
   around: readonly MenuStep[],
 ): MenuNode {
-  const here = [...around, step];
+  const lock = {
+    // Also where the list of superusers is empty: then it is locked for everybody.
+    isLocked: menu.environment.get("superusers") !== undefined && !item.isUnrestricted,
+    passwords: passwordsOf(run, usersOf(item.users ?? "")),
+  };
+  // What opens as a menu is locked as an entry is.
+  const here = [...around, { ...step, ...lock }];
   const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
   environment.set("chosen", here.map(nameInPath).join(">"));
   // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
@@ -87,9 +93,7 @@ function readItem(
     id: item.id,
     ...loaded,
     ...placed(step, around),
-    // Also where the list of superusers is empty: then it is locked for everybody.
-    isLocked: environment.get("superusers") !== undefined && !item.isUnrestricted,
-    passwords: passwordsOf(run, usersOf(item.users ?? "")),
+    ...lock,
     hotkey: item.hotkey,
   };
   return { kind: "entry", step, entry, reason: "", notes: notes.lines() };

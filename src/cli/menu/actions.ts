@@ -3,10 +3,11 @@
  */
 import { GuestbootError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
-import type { BootEntry } from "../../bootconfig/boot-config.ts";
+import type { BootConfig, BootEntry, MenuPassword } from "../../bootconfig/boot-config.ts";
 import { emptyEntry, linesOfEntry } from "./entry-lines.ts";
 import { lineInput } from "./line-input.ts";
 import type { MenuState, MenuWorld, Protected, Screen } from "./menu-state.ts";
+import { indexOfEntry, lockOf } from "./menu-tree.ts";
 import { areCheckable, haveUsers, isGuarded, passwordsFor } from "./password.ts";
 
 export const LIST: Screen = { kind: "list" };
@@ -24,17 +25,20 @@ export function boot(state: MenuState, entry: BootEntry, world: MenuWorld, back:
 /** Does what was asked for, after the password where one is wanted. */
 export function ask(state: MenuState, wanted: Protected, world: MenuWorld): MenuState {
   const passwords = passwordsFor(world.config, wanted);
-  const isFree =
-    wanted.kind === "boot"
-      ? wanted.entry.isLocked !== true || (passwords.length === 0 && !isGuarded(world.config))
-      : !isGuarded(world.config);
-  if (isFree || state.isUnlocked) return act(state, wanted, world);
+  if (isFree(wanted, passwords, world.config) || state.isUnlocked) return act(state, wanted, world);
   if (passwords.length === 0) return say(state, "This is locked, and the menu has no password that opens it.", LIST);
   if (!areCheckable(passwords)) {
     return say(state, "this menu is locked by a password of a kind that cannot be checked here", LIST);
   }
   const asks = haveUsers(passwords) ? "user" : "password";
   return { ...state, screen: { kind: "password", asks, user: "", input: lineInput(""), then: wanted } };
+}
+
+/** May anybody do it? */
+function isFree(wanted: Protected, passwords: readonly MenuPassword[], config: BootConfig): boolean {
+  if (wanted.kind !== "boot" && wanted.kind !== "open") return !isGuarded(config);
+  const { isLocked } = wanted.kind === "boot" ? wanted.entry : lockOf(config, wanted.way);
+  return isLocked !== true || (passwords.length === 0 && !isGuarded(config));
 }
 
 /** Does what was asked for. */
@@ -44,6 +48,10 @@ export function act(state: MenuState, wanted: Protected, world: MenuWorld): Menu
       return { ...state, screen: LIST };
     case "boot":
       return boot({ ...state, screen: LIST }, wanted.entry, world);
+    case "open": {
+      const selected = indexOfEntry(world.config, wanted.way, world.tools.default);
+      return { ...state, screen: LIST, list: { way: wanted.way, selected } };
+    }
     case "edit": {
       const { entry } = wanted;
       const lines = linesOfEntry(entry, world.files);

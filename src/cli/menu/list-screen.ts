@@ -5,7 +5,7 @@ import type { BootEntry } from "../../bootconfig/boot-config.ts";
 import { ask, say } from "./actions.ts";
 import type { Key } from "./key.ts";
 import { listRows } from "./layout.ts";
-import { indexOfEntry, itemsAt, type MenuItem } from "./menu-tree.ts";
+import { itemsAt, type MenuItem } from "./menu-tree.ts";
 import type { MenuState, MenuWorld } from "./menu-state.ts";
 import { isGuarded } from "./password.ts";
 
@@ -92,9 +92,11 @@ function moveBy(state: MenuState, rows: number, items: readonly MenuItem[]): Men
 function enter(state: MenuState, items: readonly MenuItem[], world: MenuWorld): MenuState {
   const item = items[state.list.selected];
   if (item === undefined) return state;
-  if (item.kind === "entry") return ask(state, { kind: "boot", entry: item.entry }, world);
-  const selected = indexOfEntry(world.config, item.way, world.tools.default);
-  return { ...state, list: { way: item.way, selected } };
+  return ask(
+    state,
+    item.kind === "entry" ? { kind: "boot", entry: item.entry } : { kind: "open", way: item.way },
+    world,
+  );
 }
 
 /** Back to the submenu that was opened. */
@@ -109,7 +111,7 @@ function leave(state: MenuState, world: MenuWorld): MenuState {
 }
 
 /** GRUB 2 names keys that are no letters: "backspace", "tab", "delete". */
-function hotkeyEntry(items: readonly MenuItem[], key: string): BootEntry | null {
+export function hotkeyEntry(items: readonly MenuItem[], key: string): BootEntry | null {
   const found = items.find((item) => item.kind === "entry" && item.entry.hotkey === key);
   return found?.kind === "entry" ? found.entry : null;
 }

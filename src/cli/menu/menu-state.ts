@@ -40,6 +40,8 @@ export interface MenuState {
   readonly size: TerminalSize;
   /** Seconds until the default boots; null once somebody is there. */
   readonly countdown: number | null;
+  /** Before the first key GRUB's `timeout_style` counts, which may hide the menu; after it the menu is shown. */
+  readonly shows: NonNullable<BootConfig["timeoutStyle"]>;
   /** A password was given. */
   readonly isUnlocked: boolean;
   readonly list: ListPlace;
@@ -102,6 +104,8 @@ export interface PasswordScreen {
 export type Protected =
   | { readonly kind: "unlock" }
   | { readonly kind: "boot"; readonly entry: BootEntry }
+  /** A submenu, by the titles of the way to it. */
+  | { readonly kind: "open"; readonly way: readonly string[] }
   | { readonly kind: "edit"; readonly entry: BootEntry }
   | { readonly kind: "arguments"; readonly entry: BootEntry }
   | { readonly kind: "command" };

@@ -5,11 +5,12 @@
  * Nothing here knows a terminal; `run-menu.ts` does.
  */
 import type { BootEntry } from "../../bootconfig/boot-config.ts";
+import { ask } from "./actions.ts";
 import { argumentsKey } from "./arguments-screen.ts";
 import { commandKey } from "./command-screen.ts";
 import { editorKey } from "./editor-screen.ts";
-import { listKey } from "./list-screen.ts";
-import { indexOfEntry } from "./menu-tree.ts";
+import { hotkeyEntry, listKey } from "./list-screen.ts";
+import { indexOfEntry, itemsAt } from "./menu-tree.ts";
 import type { MenuEvent, MenuState, MenuWorld, TerminalSize } from "./menu-state.ts";
 import { passwordKey } from "./password-screen.ts";
 import type { Key } from "./key.ts";
@@ -20,6 +21,7 @@ export function firstState(world: MenuWorld, size: TerminalSize, countdown: numb
   return {
     size,
     countdown,
+    shows: countdown === null ? "menu" : (world.config.timeoutStyle ?? "menu"),
     isUnlocked: false,
     list: { way: [], selected: indexOfEntry(world.config, [], chosen) },
     screen: { kind: "list" },
@@ -37,6 +39,7 @@ export function nextState(state: MenuState, event: MenuEvent, world: MenuWorld):
     case "second":
       return second(state);
     case "key":
+      if (state.shows !== "menu") return uncovered(touched(state), event.key, world);
       return event.key === null ? touched(state) : pressed(touched(state), event.key, world);
   }
 }
@@ -44,6 +47,15 @@ export function nextState(state: MenuState, event: MenuEvent, world: MenuWorld):
 /** Any key stops the countdown, whatever else it does. */
 function touched(state: MenuState): MenuState {
   return state.countdown === null ? state : { ...state, countdown: null };
+}
+
+/** The first key brings a hidden menu, and does nothing else; but Ctrl-C ends it, and an entry's own key boots that. */
+function uncovered(state: MenuState, key: Key | null, world: MenuWorld): MenuState {
+  const shown: MenuState = { ...state, shows: "menu" };
+  if (key?.kind === "control") return key.letter === "c" ? pressed(shown, key, world) : shown;
+  const name = key?.kind === "named" ? key.name : key?.text;
+  const hot = name === undefined ? null : hotkeyEntry(itemsAt(world.config, []), name);
+  return hot === null ? shown : ask(shown, { kind: "boot", entry: hot }, world);
 }
 
 function second(state: MenuState): MenuState {

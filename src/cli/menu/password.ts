@@ -8,6 +8,7 @@ import type { BootConfig, MenuPassword } from "../../bootconfig/boot-config.ts";
 import { encodeText } from "../../base/text.ts";
 import type { Protected } from "./menu-state.ts";
 import { md5Crypt } from "./md5-crypt.ts";
+import { lockOf } from "./menu-tree.ts";
 
 /** Rounds of PBKDF2 that a guest's config may ask of us; `grub-mkpasswd-pbkdf2` makes 10,000. About a second. */
 const MAX_ITERATIONS = 2_000_000;
@@ -18,9 +19,11 @@ export function isGuarded({ passwords = [], isGuarded: said }: BootConfig): bool
   return said ?? passwords.length > 0;
 }
 
-/** Those that `wanted` is done after: the menu's, and the entry's own where it is to be booted. */
-export function passwordsFor({ passwords = [] }: BootConfig, wanted: Protected): readonly MenuPassword[] {
-  return wanted.kind === "boot" ? [...passwords, ...(wanted.entry.passwords ?? [])] : passwords;
+/** Those that `wanted` is done after: the menu's, and the own ones of an entry to boot or a submenu to open. */
+export function passwordsFor(config: BootConfig, wanted: Protected): readonly MenuPassword[] {
+  const { passwords = [] } = config;
+  if (wanted.kind === "boot") return [...passwords, ...(wanted.entry.passwords ?? [])];
+  return wanted.kind === "open" ? [...passwords, ...lockOf(config, wanted.way).passwords] : passwords;
 }
 
 /** Is one of the passwords that user's and this one? `user` counts only where the config names users. */

@@ -3,11 +3,11 @@
  * line of any character set shows it; titles as the guest wrote them, with everything that does not simply print shown
  * by its code.
  */
-import { printable } from "../../base/printable.ts";
+import { printable, quote } from "../../base/printable.ts";
 import { outputRows, PROMPT } from "./command-screen.ts";
 import { listLayout, usableColumns, wrap } from "./layout.ts";
 import { visibleLine, type LineInput } from "./line-input.ts";
-import { itemsAt, titleOf, type MenuItem } from "./menu-tree.ts";
+import { itemsAt, lockOf, titleOf, type MenuItem } from "./menu-tree.ts";
 import type {
   ArgumentsScreen,
   CommandScreen,
@@ -47,7 +47,7 @@ function renderScreen(state: MenuState, world: MenuWorld): Frame {
   const { screen } = state;
   switch (screen.kind) {
     case "list":
-      return renderList(state, world);
+      return state.shows === "menu" ? renderList(state, world) : renderCover(state, world);
     case "editor":
       return renderEditor(state, screen);
     case "arguments":
@@ -63,6 +63,15 @@ function renderScreen(state: MenuState, world: MenuWorld): Frame {
 
 function plain(text: string): Row {
   return { text, isSelected: false };
+}
+
+/** In place of a menu that waits for a key to be shown. */
+function renderCover({ shows, countdown, size }: MenuState, { tools }: MenuWorld): Frame {
+  if (shows === "hidden") return { rows: [], cursor: { row: 0, column: 0 } };
+  const left = `${String(countdown ?? 0)} s`;
+  const long = ` Boots ${quote(tools.default.title)} in ${left}; any key shows the menu.`;
+  const [line = ""] = inWidth([long], [` Boots in ${left}; any key: menu.`], usableColumns(size));
+  return { rows: [plain(line)], cursor: { row: 0, column: 0 } };
 }
 
 function renderList(state: MenuState, world: MenuWorld): Frame {
@@ -83,15 +92,22 @@ function renderList(state: MenuState, world: MenuWorld): Frame {
   const first = rows.length;
   const width = usableColumns(state.size);
   const shown = items.slice(top, top + layout.rows);
-  rows.push(...shown.map((item, index) => itemRow(item, top + index === selected, width, state)));
+  rows.push(...shown.map((item, index) => itemRow(item, top + index === selected, width, state, config)));
   while (rows.length < first + layout.rows) rows.push(plain(""));
   if (layout.hasHelp) rows.push(plain(""), ...helpRows(state, world));
   if (layout.hasFoot) rows.push(plain(footOf(state)));
   return { rows, cursor: { row: first + selected - top, column: 1 } };
 }
 
-function itemRow(item: MenuItem, isSelected: boolean, width: number, state: MenuState): Row {
-  const marks = item.kind === "submenu" ? " ->" : item.entry.isLocked === true && !state.isUnlocked ? " [locked]" : "";
+function itemRow(
+  item: MenuItem,
+  isSelected: boolean,
+  width: number,
+  state: MenuState,
+  config: MenuWorld["config"],
+): Row {
+  const isLocked = item.kind === "submenu" ? lockOf(config, item.way).isLocked : item.entry.isLocked === true;
+  const marks = `${item.kind === "submenu" ? " ->" : ""}${isLocked && !state.isUnlocked ? " [locked]" : ""}`;
   const hotkey =
     item.kind === "entry" && typeof item.entry.hotkey === "string" ? ` (${printable(item.entry.hotkey)})` : "";
   const room = width - 3 - textWidth(marks) - textWidth(hotkey);

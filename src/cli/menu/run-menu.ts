@@ -49,7 +49,9 @@ export function menuOn(terminal: MenuTerminal, options: MenuOptions): ChooseInte
     const countdown = countdownOf(config, options);
     // The config does not wait: all goes as without a menu.
     if (countdown === 0) return null;
-    return chosenEntry(await runMenu(terminal, worldOf(config, tools), countdown), terminal);
+    // Who asked for the menu sees it at once.
+    const shown = options.isWanted ? { ...config, timeoutStyle: "menu" as const } : config;
+    return chosenEntry(await runMenu(terminal, worldOf(shown, tools), countdown), terminal);
   };
 }
 
@@ -88,7 +90,12 @@ export async function runMenu(terminal: MenuTerminal, world: MenuWorld, countdow
   let state: MenuState = firstState(world, sizeOf(output.columns, output.rows), countdown);
   let shown: Frame | null = null;
 
+  const screen = { isTouched: false };
+
   const draw = () => {
+    // GRUB's hidden timeout leaves the screen as it was.
+    if (state.shows === "hidden") return;
+    screen.isTouched = true;
     const frame = render(state, world);
     const bytes = paint(shown, frame, appearance);
     shown = frame;
@@ -109,7 +116,7 @@ export async function runMenu(terminal: MenuTerminal, world: MenuWorld, countdow
   draw();
   taken.listen();
   const outcome = await promise;
-  if (outcome.kind !== "boot") output.write(paintEnd("", appearance));
+  if (outcome.kind !== "boot" && screen.isTouched) output.write(paintEnd("", appearance));
   return outcome;
 }
 

@@ -150,6 +150,106 @@ describe("the countdown", () => {
   });
 });
 
+describe("a menu that its config hides", () => {
+  const hidden = { ...TWO, timeoutStyle: "hidden" as const };
+  const counting = { ...TWO, timeoutStyle: "countdown" as const };
+
+  it("shows nothing, or one line with the seconds, and boots the default at the end", () => {
+    const silent = session(hidden, { countdown: 2 });
+    expect(silent.text().trim()).toBe("");
+    const menu = session(counting, { countdown: 2 });
+    expect(menu.rows()).toEqual([' Boots "first" in 2 s; any key shows the menu.']);
+    for (const each of [silent, menu]) {
+      each.happen({ kind: "second" });
+      expect(each.state.outcome).toBeNull();
+      each.happen({ kind: "second" });
+      expect(each.state.outcome).toEqual({ kind: "default" });
+    }
+  });
+
+  it.each(["escape", "enter", "e", "down"])("appears on the key %j, which does nothing else, and waits then", (key) => {
+    for (const shown of [hidden, counting]) {
+      const menu = session(shown, { countdown: 1 });
+      menu.press(key);
+      menu.happen({ kind: "second" });
+      expect(menu.state.outcome).toBeNull();
+      expect(menu.selected()).toBe("> first");
+    }
+  });
+
+  it("boots an entry by its hotkey, as GRUB does, and is ended by Ctrl-C", () => {
+    const hot = config([entry("first"), entry("debug", { hotkey: "g" })], { timeoutStyle: "hidden" });
+    const menu = session(hot, { countdown: 5 });
+    menu.press("g");
+    expect(menu.state.outcome).toEqual({ kind: "boot", entry: hot.entries[1] });
+    const ended = session(hot, { countdown: 5 });
+    ended.press("ctrl-c");
+    expect(ended.state.outcome).toEqual({ kind: "cancel" });
+  });
+
+  it("asks for the password of a locked entry before its hotkey boots it", () => {
+    const locked = config([entry("x", { hotkey: "g", isLocked: true })], {
+      timeoutStyle: "hidden",
+      passwords: [PLAIN],
+    });
+    const menu = session(locked, { countdown: 5 });
+    menu.press("g");
+    expect(menu.text()).toContain("Password:");
+  });
+});
+
+describe("a submenu with a password", () => {
+  const alice: MenuPassword = { user: "alice", form: "plain", value: "ecila" };
+  const root: MenuPassword = { user: "root", form: "plain", value: "toor" };
+  const inside = (title: string, isLocked: boolean, position = 1) =>
+    entry(title, {
+      submenu: ["Advanced"],
+      location: [
+        { position, title: "Advanced", id: null, isLocked, passwords: isLocked ? [alice] : [] },
+        { position: 0, title, id: null },
+      ],
+    });
+  const shut = config([entry("plain"), inside("old", true)], { passwords: [root], isGuarded: true });
+
+  it("asks before it opens", () => {
+    const menu = session(shut);
+    menu.press("down");
+    expect(menu.selected()).toBe("> Advanced -> [locked]");
+    menu.press("enter");
+    expect(menu.text()).toContain("User:");
+    menu.press("alice", "enter", "wrong", "enter");
+    expect(menu.text()).toContain("Wrong user or password.");
+    menu.press("x", "enter", "escape");
+    expect(menu.state.list.way).toEqual([]);
+    expect(menu.state.outcome).toBeNull();
+  });
+
+  it.each([
+    ["alice", "ecila", false],
+    ["root", "toor", true],
+  ])("opens for %s, who may edit then: %j%j", (user, password, isUnlocked) => {
+    const menu = session(shut);
+    menu.press("down", "enter", user, "enter", password, "enter");
+    expect(menu.selected()).toBe("> old");
+    expect(menu.state.isUnlocked).toBe(isUnlocked);
+    menu.press("enter");
+    expect(menu.state.outcome?.kind).toBe("boot");
+  });
+
+  it("is not opened by a free one of the same title", () => {
+    const two = { ...shut, entries: [inside("free", false, 0), inside("old", true, 1)] };
+    const menu = session(two);
+    menu.press("enter");
+    expect(menu.text()).toContain("User:");
+  });
+
+  it("opens at once where it is free", () => {
+    const menu = session({ ...shut, entries: [inside("old", false)] });
+    menu.press("enter");
+    expect(menu.selected()).toBe("> old");
+  });
+});
+
 describe("a menu with a password", () => {
   const locked = config([entry("open"), entry("locked", { isLocked: true })], { passwords: [PLAIN] });
 

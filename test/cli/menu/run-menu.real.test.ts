@@ -70,6 +70,23 @@ describe("on a pseudo terminal", () => {
     expect(guest.result()).toEqual({ chosen: null });
   });
 
+  it("that is hidden writes nothing until a key is pressed", async () => {
+    const guest = makeGuest({ ...THREE, timeoutStyle: "hidden", timeout: 2 });
+    using silent = startPty(driverCommand(guest.path));
+    await silent.ended();
+    // Neither a row nor an escape sequence.
+    expect(silent.output).not.toMatch(/\x1b|Boot|Debian/);
+    expect(guest.result()).toEqual({ chosen: null });
+    const other = makeGuest({ ...THREE, timeoutStyle: "hidden", timeout: 60 });
+    using pty = startPty(driverCommand(other.path));
+    await expect.poll(() => pty.mode(), { timeout: 10_000 }).toEqual(RAW);
+    pty.send("\x1b");
+    await pty.see("Enter boots");
+    pty.send("\x1b[B\r");
+    await pty.ended();
+    expect(other.result()).toMatchObject({ chosen: { title: "Wörter 漢字" } });
+  });
+
   it("takes a terminal that knows no size for 80 × 24", async () => {
     using pty = startPty(driverCommand(makeGuest(THREE).path), { rows: 0, columns: 0 });
     await pty.see("\x1b[24;1H Boots in");
