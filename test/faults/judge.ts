@@ -90,5 +90,9 @@ function* ofFailure({ status, signal, stdout, stderr, hit, error }: Seen): Gener
 function namesTarget(words: string, hit: Call | null): boolean {
   const targets = hit?.target.split(" → ").filter((target) => target.startsWith("/")) ?? [];
   const named = (words.match(/\/[^\s:;,"]+/g) ?? []).filter((name) => name.split("/").length > 3);
-  return targets.some((target) => named.some((name) => `${target}/`.startsWith(`${name}/`)));
+  // Whoever resolves a path looks at each folder on its way: then the path's end is what is named.
+  const isWalk = hit?.name === "lstat";
+  const isNamed = (target: string, name: string) =>
+    `${target}/`.startsWith(`${name}/`) || (isWalk && `${name}/`.startsWith(`${target}/`));
+  return targets.some((target) => named.some((name) => isNamed(target, name)));
 }

@@ -32,6 +32,9 @@ const SIGNAL_PIPE = /^\d+<[^>]*>, (?:"\*"|0x[0-9a-f]+|"[^"]*"(?:\.\.\.)?), (?:1|
 
 /** The paths that are named, or else what the descriptor stands for (`-y` says it in angle brackets). */
 function targetOf(rest: string): string {
+  // `socket(AF_INET, …)`: it stands for nothing yet but its family.
+  const family = /^(AF_[A-Z0-9]+), /.exec(rest)?.[1];
+  if (family !== undefined) return family;
   // `AT_FDCWD</folder>, "path"` and `21</the/file>, ""`.
   const named = /^(?:(?:AT_FDCWD|\d+)(?:<[^>]*>)?, )?"([^"]+)"/.exec(rest)?.[1];
   const descriptor = /^-?\d+<((?:[^<>]|->)*)>/.exec(rest)?.[1];
