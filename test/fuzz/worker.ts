@@ -37,7 +37,14 @@ const ENDLESS_MS = 20_000;
 const RIGHTS = ["fs.read", "fs.write", "net", "child", "worker"] as const;
 
 if (isMainThread) superviseThread(JSON.parse(process.argv[2] ?? "") as Assignment);
-else void runThread(workerData as Handed);
+else {
+  // The loop listens for rejections itself: a failure of its own must not look like one that nobody waited for.
+  runThread(workerData as Handed).catch((error: unknown) => {
+    setImmediate(() => {
+      throw error;
+    });
+  });
+}
 
 async function runThread({ assignment, seeds, state, input }: Handed): Promise<void> {
   const counters = new Uint8Array(Math.ceil(assignment.counters / 8) * 8);

@@ -59,6 +59,8 @@ function repairGpt(input: Uint8Array): void {
     if (Buffer.from(bytes.subarray(0, 8)).toString("latin1") !== "EFI PART") continue;
     const header = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const entries = at === SECTOR ? 2 * SECTOR : at - GPT_ENTRIES;
+    // A mutation may put the signature anywhere.
+    if (entries < 0 || entries + GPT_ENTRIES > source.size) continue;
     header.writeUInt32LE(crc32(source.read(entries, GPT_ENTRIES)), 88);
     header.writeUInt32LE(0, 16);
     const size = Math.min(header.readUInt32LE(12), SECTOR);
