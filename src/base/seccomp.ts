@@ -39,40 +39,33 @@ type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, valu
 const fail = (errno: number): Instruction => [RETURN, 0, 0, FAIL | errno];
 const allow: Instruction = [RETURN, 0, 0, ALLOW];
 
+/** How each program begins: no other machine's calls, no x32; then the call's number is at hand. */
+const OWN_CALLS_ONLY: readonly Instruction[] = [
+  [LOAD, 0, 0, OFFSET_OF_ARCHITECTURE],
+  [JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64],
+  fail(EPERM),
+  [LOAD, 0, 0, OFFSET_OF_CALL],
+  [JUMP_GREATER_OR_EQUAL, 0, 1, X32_BIT],
+  fail(EPERM),
+];
+
 /**
  * @param missing calls that fail as if the kernel did not have them, so that the C library takes an older one; every
  *   other call that is not allowed fails with EPERM
  * @returns the bytes of an array of struct sock_filter, little-endian
  */
 export function seccompProgram(allowed: readonly AllowedCall[], missing: readonly number[] = []): Uint8Array {
-  const program = [
-    ...([
-      [LOAD, 0, 0, OFFSET_OF_ARCHITECTURE],
-      [JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64],
-      fail(EPERM),
-      [LOAD, 0, 0, OFFSET_OF_CALL],
-      [JUMP_GREATER_OR_EQUAL, 0, 1, X32_BIT],
-      fail(EPERM),
-    ] satisfies Instruction[]),
+  return bytesOf([
+    ...OWN_CALLS_ONLY,
     ...allowed.flatMap((rule) => whenCalled(rule.call, ruleOf(rule))),
     ...missing.flatMap((call) => whenCalled(call, [fail(ENOSYS)])),
     fail(EPERM),
-  ];
-  return bytesOf(program);
+  ]);
 }
 
 /** Forbids some calls and allows the rest: for a process that does too much to list it. */
 export function seccompDenials(denied: readonly number[]): Uint8Array {
-  return bytesOf([
-    [LOAD, 0, 0, OFFSET_OF_ARCHITECTURE],
-    [JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64],
-    fail(EPERM),
-    [LOAD, 0, 0, OFFSET_OF_CALL],
-    [JUMP_GREATER_OR_EQUAL, 0, 1, X32_BIT],
-    fail(EPERM),
-    ...denied.flatMap((call) => whenCalled(call, [fail(EPERM)])),
-    allow,
-  ]);
+  return bytesOf([...OWN_CALLS_ONLY, ...denied.flatMap((call) => whenCalled(call, [fail(EPERM)])), allow]);
 }
 
 function whenCalled(call: number, then: readonly Instruction[]): Instruction[] {
