@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeIsoImage } from "../../fixtures/iso-images.ts";
 import { startGanesha, type Ganesha } from "../../fixtures/nfs-ganesha.ts";
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { startVsftpd, type Vsftpd } from "../../fixtures/vsftpd.ts";
@@ -151,9 +152,7 @@ function selfSigned(): { certificate: string; key: string } {
 
 function makeIso(family: string): string {
   const iso = at(`${family}.iso`);
-  const args = ["-as", "mkisofs", "-quiet", "-R", "-o", iso, path.join(at("trees"), family)];
-  const made = spawnSync("xorriso", args, { encoding: "utf8" });
-  if (made.status !== 0) throw new Error(`xorriso (apt-get install xorriso): ${made.stderr}`);
+  makeIsoImage({ path: iso, folder: path.join(at("trees"), family), program: "xorriso", options: ["-R"] });
   return iso;
 }
 
