@@ -1,17 +1,21 @@
 /**
  * The single executable: Node itself with our program inside (https://nodejs.org/api/single-executable-applications.html).
  */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { build, type BuildOptions } from "esbuild";
 import { RUNTIME_FLAGS } from "../src/cli/runtime-flags.js";
 import { parseCatalog } from "../src/distro/read-catalog.ts";
+import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
-import { entryOfPart, partBorders, PARTS, type Owners, type PartSource } from "./parts.ts";
+import { assetOfPart, entryOfPart, partBorders, PARTS, type Owners } from "./parts.ts";
+import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
+const MOST_WARM_UP_MS = 120_000;
 const SRC = path.join(root, "src");
 
 export interface Executable {
@@ -37,30 +41,55 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
   const work = fs.mkdtempSync(`${output}.build-`);
   try {
     const main = path.join(work, "main.cjs");
-    const assets = kind === "snapshot" ? await buildParts(main, work, without) : await buildWhole(main, work);
+    const texts = kind === "snapshot" ? await buildParts(main, work, without) : await buildWhole(main, work);
+    const rooms = Object.entries(texts).map(([asset, text]) => makeRoom(asset, text, work));
+    const assets = {
+      ...catalogAsset(work),
+      ...Object.fromEntries(Object.entries(texts).map(([asset, text]) => [`${asset}.cjs`, text])),
+      ...Object.fromEntries(rooms.map(({ room, file }) => [`${room.asset}.code`, file])),
+    };
     // Node writes the output in place; one of ours that is running right now must keep its own bytes.
     const fresh = path.join(work, "guestboot");
     const config = path.join(work, "sea-config.json");
     fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh, assets)));
-    runNode(work, ["--build-sea", config]);
+    execFileSync(process.execPath, ["--build-sea", config], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work) },
+    });
+    if (kind === "snapshot") {
+      const emptyRooms = rooms.map(({ room }) => room);
+      await keepCode(fresh, work, emptyRooms);
+    }
     fs.renameSync(fresh, output);
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** The program in one file, but for the packages. @returns the assets */
-async function buildWhole(main: string, work: string): Promise<Record<string, string>> {
-  const entryPoints = [path.join(root, "src/cli/start.ts")];
-  await build({ ...bundleOptions(), entryPoints, outfile: main, plugins: [packagesAsAssets] });
-  return { ...(await buildPackages(root, work)), ...catalogAsset(work) };
+/** Lets the executable run what prepares its code, puts that into it, and sees whether it is taken. */
+async function keepCode(executable: string, work: string, rooms: readonly Room[]): Promise<void> {
+  const folder = path.join(work, "warm-up");
+  await using warmUp = await prepareWarmUp(folder, warmUpImage(work));
+  fs.writeFileSync(path.join(folder, "commands.json"), JSON.stringify(warmUp.commands));
+  const env = { ...warmUp.environment, GUESTBOOT_KEEP_CODE: folder };
+  const runIt = (argv: readonly string[]) => promisify(execFile)(executable, argv, { env, timeout: MOST_WARM_UP_MS });
+  await runIt([]);
+  putCode(executable, rooms, folder);
+  for (const argv of warmUp.checks) await runIt(argv);
 }
 
-/** The program in parts (see `parts.ts`), of which `main` has the first. @returns the assets */
+/** The program in one file, but for the packages. @returns the texts of the assets */
+async function buildWhole(main: string, work: string): Promise<Record<string, string>> {
+  const entryPoints = [path.join(root, "src/cli/start.ts")];
+  await build({ ...bundleOptions(), entryPoints, outfile: main, plugins: [packagesAsAssets, partsLoader(true)] });
+  return buildPackages(root, work);
+}
+
+/** The program in parts (see `parts.ts`), of which `main` has the first. @returns the texts of the assets */
 async function buildParts(main: string, work: string, without: string): Promise<Record<string, string>> {
   const owners: Owners = new Map();
   const shared = PARTS.map(() => new Set<string>());
-  const bundle = async (own: number, outfile: string | null, source: PartSource = { kind: "assets" }) => {
+  const bundle = async (own: number, outfile: string | null) => {
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
       ...bundleOptions(without),
@@ -69,7 +98,7 @@ async function buildParts(main: string, work: string, without: string): Promise<
       write: outfile !== null,
       metafile: true,
       absWorkingDir: SRC,
-      plugins: [partBorders(SRC, own, owners, wanted, source), packagesAsAssets],
+      plugins: [partBorders(SRC, own, owners, wanted), partsLoader(own === 0), packagesAsAssets],
     });
     return Object.keys(result.metafile.inputs).map((name) => path.join(SRC, name));
   };
@@ -77,19 +106,13 @@ async function buildParts(main: string, work: string, without: string): Promise<
   for (const own of PARTS.keys()) {
     for (const module of await bundle(own, null)) if (!owners.has(module)) owners.set(module, own);
   }
-  const folder = path.join(work, "parts");
-  const assets: Record<string, string> = { ...(await buildPackages(root, work)), ...catalogAsset(work) };
+  const texts = await buildPackages(root, work);
   for (const [own, { name }] of PARTS.entries()) {
-    const file = path.join(folder, `${name}.cjs`);
+    const file = path.join(work, "parts", `${name}.cjs`);
     await bundle(own, own === 0 ? main : file);
-    if (own === 0) continue;
-    assets[`parts/${name}.cjs`] = file;
-    assets[`parts/${name}.code`] = path.join(folder, `${name}.code`);
+    if (own > 0) texts[assetOfPart(name)] = file;
   }
-  const keeper = path.join(work, "keep-code.cjs");
-  await bundle(0, keeper, { kind: "folder", path: folder });
-  runNode(work, [...RUNTIME_FLAGS, keeper]);
-  return assets;
+  return texts;
 }
 
 /** The catalog, read and checked. */
@@ -100,18 +123,6 @@ function catalogAsset(work: string): Record<string, string> {
   const texts = names.sort().map((name) => ({ name, text: fs.readFileSync(path.join(folder, name), "utf8") }));
   fs.writeFileSync(file, JSON.stringify(parseCatalog(texts)));
   return { "catalog.json": file };
-}
-
-function runNode(work: string, args: readonly string[]): void {
-  const warmUp = {
-    GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
-    GUESTBOOT_WARM_UP_CATALOG: path.join(work, "catalog.json"),
-    GUESTBOOT_WARM_UP_FOLDER: fs.mkdtempSync(path.join(work, "warm-up-")),
-  };
-  execFileSync(process.execPath, args, {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, ...warmUp },
-  });
 }
 
 function bundleOptions(without = "") {

@@ -21,9 +21,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pako: ["pako"],
 };
 
-const assetOf = (name: string) => `packages/${name}.cjs`;
+const assetOf = (name: string) => `packages/${name}`;
 
-/** Builds the assets into `folder`. @returns their files by the names that the executable knows them by */
+/** Builds the texts of the assets into `folder`. @returns their files by the assets' names */
 export async function buildPackages(root: string, folder: string): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   for (const [name, parts] of Object.entries(PACKAGES)) {
@@ -58,33 +58,10 @@ export const packagesAsAssets: Plugin = {
       if (!packageOf.has(part)) throw new Error(`${part} is in no asset: see PACKAGES in scripts/packages.ts`);
       return { path: part, namespace: "part" };
     });
-    bundle.onResolve({ filter: /^package-assets$/ }, ({ path: name }) => ({ path: name, namespace: "loader" }));
     bundle.onLoad({ filter: /.*/, namespace: "part" }, ({ path: part }) => {
       const asset = assetOf(packageOf.get(part) ?? "");
-      const contents = `module.exports = require("package-assets")(${JSON.stringify(asset)})[${JSON.stringify(part)}];`;
+      const contents = `module.exports = require("program-parts").load(${JSON.stringify(asset)})[${JSON.stringify(part)}];`;
       return { contents, loader: "js" };
     });
-    bundle.onLoad({ filter: /.*/, namespace: "loader" }, () => ({ contents: LOADER, loader: "js" }));
   },
 };
-
-/** Runs in the program. Each asset is compiled once; of what it requires, all is the runtime's own. */
-const LOADER = `
-const loaded = new Map();
-const builtin = (id) => {
-  const found = process.getBuiltinModule(id);
-  if (found === undefined) throw new Error("no module " + id + " in the runtime");
-  return found;
-};
-module.exports = (asset) => {
-  const known = loaded.get(asset);
-  if (known !== undefined) return known.exports;
-  const code = builtin("node:sea").getAsset(asset, "utf8");
-  const parameters = ["exports", "require", "module", "__filename", "__dirname"];
-  const run = builtin("node:vm").compileFunction(code, parameters, { filename: asset });
-  const made = { exports: {} };
-  loaded.set(asset, made);
-  run(made.exports, builtin, made, asset, "/");
-  return made.exports;
-};
-`;

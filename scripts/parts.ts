@@ -21,7 +21,7 @@ export const PARTS: readonly [Part, ...Part[]] = [
   {
     name: "installation",
     entries: [
-      ...modulesIn("cli", ["eliloader", "install-vm", "progress", "warm-up-installation"]),
+      ...modulesIn("cli", ["eliloader", "install-vm", "progress"]),
       "repository/http.ts",
       "base/lock.ts",
       "toolstack/choose-store.ts",
@@ -59,7 +59,6 @@ export function partBorders(
   own: number,
   owners: Owners,
   wanted: (module: string, owner: number) => void,
-  source: PartSource,
 ): Plugin {
   const later = new Map(
     PARTS.flatMap((part, index) =>
@@ -78,9 +77,6 @@ export function partBorders(
         }
         return kind === "dynamic-import" && later.has(target) ? { path: target, namespace: "later" } : undefined;
       });
-      bundle.onResolve({ filter: /^program-parts$/ }, ({ path: name }) => {
-        return own === 0 ? { path: name, namespace: "parts" } : { path: name, external: true };
-      });
       bundle.onLoad({ filter: /.*/, namespace: "earlier" }, ({ path: target }) => {
         const part = PARTS[owners.get(target) ?? 0]?.name;
         return { contents: importFrom(part ?? "", path.relative(src, target)), loader: "js" };
@@ -88,13 +84,12 @@ export function partBorders(
       bundle.onLoad({ filter: /.*/, namespace: "later" }, ({ path: target }) => {
         return { contents: importFrom(later.get(target)?.name ?? "", path.relative(src, target)), loader: "js" };
       });
-      bundle.onLoad({ filter: /.*/, namespace: "parts" }, () => ({ contents: loader(source), loader: "js" }));
     },
   };
 }
 
 function importFrom(part: string, module: string): string {
-  return `module.exports = require("program-parts").load(${JSON.stringify(part)})[${JSON.stringify(module)}];`;
+  return `module.exports = require("program-parts").load(${JSON.stringify(assetOfPart(part))})[${JSON.stringify(module)}];`;
 }
 
 /** What a part begins with: its entries, and what later parts want of it, by their paths below `src/`. */
@@ -115,54 +110,5 @@ export function entryOfPart(src: string, own: number, shared: Iterable<string>):
   ].join("\n");
 }
 
-/** Where a part's text and code come from: the executable's assets; at its build, a folder. */
-export type PartSource = { readonly kind: "assets" } | { readonly kind: "folder"; readonly path: string };
-
-const FROM_ASSETS = `
-const textOf = (name) => builtin("node:sea").getAsset("parts/" + name + ".cjs", "utf8");
-const codeOf = (name) => Buffer.from(builtin("node:sea").getRawAsset("parts/" + name + ".code"));
-const compiled = () => {};
-`;
-
-/** When the process ends, what has been compiled of each part is written beside it. */
-const fromFolder = (folder: string) => `
-const file = (name, kind) => ${JSON.stringify(folder)} + "/" + name + kind;
-const textOf = (name) => builtin("node:fs").readFileSync(file(name, ".cjs"), "utf8");
-const codeOf = () => undefined;
-const scripts = new Map();
-const compiled = (name, script) => scripts.set(name, script);
-process.on("exit", () => {
-  for (const name of ${JSON.stringify(PARTS.slice(1).map(({ name }) => name))}) load(name);
-  for (const [name, script] of scripts) builtin("node:fs").writeFileSync(file(name, ".code"), script.createCachedData());
-});
-`;
-
-/**
- * Runs in the program. A part is compiled when it is first asked for, with the code that the build has kept of it;
- * were that of another V8, it would be refused, and compiled then.
- */
-const loader = (source: PartSource) => `
-const own = {};
-const loaded = new Map([["snapshot", own]]);
-const parts = { own, load };
-const builtin = (id) => {
-  if (id === "program-parts") return parts;
-  const found = process.getBuiltinModule(id);
-  if (found === undefined) throw new Error("no module " + id + " in the runtime");
-  return found;
-};
-${source.kind === "assets" ? FROM_ASSETS : fromFolder(source.path)}
-function load(name) {
-  const known = loaded.get(name);
-  if (known !== undefined) return known;
-  const { Script } = builtin("node:vm");
-  const text = "(function(exports,require,module,__filename,__dirname){" + textOf(name) + "\\n})";
-  const script = new Script(text, { filename: name, cachedData: codeOf(name) });
-  const made = { exports: {} };
-  script.runInThisContext()(made.exports, builtin, made, name, "/");
-  loaded.set(name, made.exports);
-  compiled(name, script);
-  return made.exports;
-}
-module.exports = parts;
-`;
+/** The name of a part's asset, without the `.cjs` of its text and the `.code` of what was compiled of it. */
+export const assetOfPart = (name: string): string => `parts/${name}`;

@@ -16,7 +16,8 @@ function programName(): string {
   return path.basename(process.argv0);
 }
 
-async function run(program: string, argv: readonly string[]): Promise<number> {
+/** Runs one of the programs. @returns the status to end with */
+export async function run(program: string, argv: readonly string[]): Promise<number> {
   switch (program) {
     case "pygrub":
       return (await import("./pygrub.ts")).runPygrub(argv);

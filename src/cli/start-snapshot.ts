@@ -1,18 +1,21 @@
 /**
- * What the single executable is made from. The build runs this file twice: once to keep the code of those parts of the
- * program that are not in the start-up snapshot (see `scripts/parts.ts`), and once to make the snapshot, a heap in which
- * the modules of a start from disk are loaded and their functions compiled.
+ * What the single executable is made from: a heap in which the modules of a start from disk are loaded and their
+ * functions compiled. Functions are compiled when they first run, and that is most of what our own code costs in a
+ * process that runs each once; so the build walks the way of a start from disk on a small image.
  *
- * Functions are compiled when they first run, and that is most of what our own code costs in a process that runs each
- * once. So the build walks the way of a start from disk on a small image, and that of an installation whose files are
- * in the cache, without the parts that start programs, lock or answer.
+ * All else is in parts outside the snapshot (see `scripts/parts.ts`), whose code the build keeps too: it lets the
+ * finished executable run command lines, once, and write down what was compiled for them. Only that executable can do
+ * it, since V8 takes kept code for a heap like the one that it was compiled in.
  */
+import * as fs from "node:fs";
 import * as v8 from "node:v8";
+import { keepCode, wantsCode } from "program-parts";
+import { endProcess } from "../base/end.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import { findBoot, placesOf } from "../pipeline/find-boot.ts";
 import { formatAnswer } from "../toolstack/format.ts";
-import { main } from "./main.ts";
+import { main, run } from "./main.ts";
 import { readPygrubOptions } from "./pygrub-options.ts";
 import { warmUpGrub2 } from "./warm-up-grub2.ts";
 // Not called here, but part of every start from disk: they are loaded into the snapshot.
@@ -47,12 +50,27 @@ function checkLoaded(): void {
   if (bad !== undefined) throw new Error(`${bad} must not be loaded into the start-up snapshot`);
 }
 
-if (v8.startupSnapshot.isBuildingSnapshot()) {
-  warmUpDisk(given("GUESTBOOT_WARM_UP_IMAGE"));
-  warmUpGrub2();
-  checkLoaded();
-  v8.startupSnapshot.setDeserializeMainFunction(() => void main());
-} else {
-  const [folder, catalog] = [given("GUESTBOOT_WARM_UP_FOLDER"), given("GUESTBOOT_WARM_UP_CATALOG")];
-  void import("./warm-up-installation.ts").then(({ warmUpInstallation }) => warmUpInstallation(folder, catalog));
+/** A command line that the build lets the program run: its name, and what comes behind it. */
+type CommandLine = readonly [program: string, ...argv: string[]];
+
+/** @param folder holds `commands.json`; what is kept goes there too */
+async function runAndKeep(folder: string): Promise<never> {
+  const commands = JSON.parse(fs.readFileSync(`${folder}/commands.json`, "utf8")) as readonly CommandLine[];
+  const written = keepCode(folder);
+  for (const [program, ...argv] of commands) {
+    const status = await run(program, argv);
+    if (status === 0) continue;
+    process.stderr.write(`${[program, ...argv].join(" ")}: ended with ${status}\n`);
+    endProcess(1);
+  }
+  written();
+  endProcess(0);
 }
+
+warmUpDisk(given("GUESTBOOT_WARM_UP_IMAGE"));
+warmUpGrub2();
+checkLoaded();
+v8.startupSnapshot.setDeserializeMainFunction(() => {
+  const folder = wantsCode();
+  void (folder === null ? main() : runAndKeep(folder));
+});

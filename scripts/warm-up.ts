@@ -1,0 +1,157 @@
+/**
+ * What the finished executable runs, once, so that the build can keep the code of it (see `kept-code.ts`): the command
+ * lines, and a small signed mirror, records and images for them to run on. All of it lies in one folder, and the mirror
+ * is a server on the loopback interface.
+ */
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import * as path from "node:path";
+import { gzipSync } from "node:zlib";
+import * as openpgp from "openpgp";
+
+export interface WarmUp extends AsyncDisposable {
+  /** As `src/cli/start-snapshot.ts` reads them: each the program's name and what comes behind it. */
+  readonly commands: readonly (readonly string[])[];
+  /** Of guestboot: they need the kept code of all parts, and of the packages that most starts need. */
+  readonly checks: readonly (readonly string[])[];
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+const SUITE = "dists/bookworm/";
+const IMAGES = `${SUITE}main/installer-amd64/current/images/`;
+const KERNEL = `${IMAGES}netboot/xen/vmlinuz`;
+const INITRD = `${IMAGES}netboot/xen/initrd.gz`;
+
+/** The end of an archive (cpio(5), newc), which is an archive by itself. */
+const EMPTY_ARCHIVE = `070701${"0".repeat(8 * 11)}0000000b${"0".repeat(8)}TRAILER!!!\0\0\0\0`;
+
+/**
+ * @param folder is made; who builds removes it
+ * @param image a guest's disk
+ */
+export async function prepareWarmUp(folder: string, image: string): Promise<WarmUp> {
+  const at = (name: string) => path.join(folder, name);
+  fs.mkdirSync(at("state/vms"), { recursive: true });
+  for (const name of ["overlay", "fetched"]) fs.mkdirSync(at(name));
+  fs.writeFileSync(at("overlay/preseed.cfg"), "d-i debian-installer/locale string en_US\n".repeat(100));
+  const initrd = gzipSync(EMPTY_ARCHIVE);
+  fs.writeFileSync(at("initrd.gz"), initrd);
+  const { keyring, files } = await signedMirror(initrd);
+  fs.writeFileSync(at("archive.gpg"), keyring);
+  const server = await serve(files);
+  const vms = ["cold", "asks", "fresh"].map((name, index) => {
+    const uuid = `00000000-0000-4000-8000-00000000000${index}`;
+    fs.writeFileSync(at(`state/vms/${uuid}.json`), JSON.stringify(recordOf(uuid, name, server.url)));
+    return uuid;
+  });
+  const release = ["--distro", "debian", "--release", "bookworm", "--arch", "amd64"];
+  const signed = ["--trust", "require-signed", "--keyring", at("archive.gpg"), "--quiet"];
+  const patch = ["patch", at("initrd.gz"), "--overlay", at("overlay"), "--output", at("patched"), "--quiet"];
+  return {
+    commands: [
+      ...vms.map((vm) => ["eliloader", "-q", "--vm", vm, "--args", "console=hvc0", "/dev/null"]),
+      ["guestboot", "resolve", server.url, "--json"],
+      ["guestboot", "fetch", server.url, ...release, ...signed, "--output", at("fetched")],
+      ["guestboot", "layouts", "list"],
+      ["guestboot", ...patch],
+      ["guestboot", "cache", "list"],
+      ["guestboot", "vm", "show", vms[0] ?? ""],
+      ["guestboot", "help"],
+      // Last, since it gives all rights up.
+      ["guestboot", "entries", image, "--json"],
+    ],
+    checks: [["resolve", server.url], patch, ["help"]],
+    environment: {
+      ...process.env,
+      GUESTBOOT_STATE_DIR: at("state"),
+      GUESTBOOT_CACHE_DIR: at("cache"),
+      GUESTBOOT_BOOT_DIR: at("boot"),
+      GUESTBOOT_CACHE_FRESH_FOR: "0",
+      GUESTBOOT_STORE: "file",
+      GUESTBOOT_LOG_SOCKET: at("no-log"),
+    },
+    [Symbol.asyncDispose]: server.end,
+  };
+}
+
+function recordOf(uuid: string, name: string, repository: string) {
+  return {
+    uuid,
+    name_label: name,
+    PV_bootloader: "eliloader",
+    PV_args: "console=hvc0",
+    VBDs: [{ userdevice: "0", type: "Disk", bootable: true }],
+    other_config: {
+      "install-distro": "debianlike",
+      "install-repository": repository,
+      "debian-release": "bookworm",
+      "install-arch": "amd64",
+      "install-round": "1",
+    },
+  };
+}
+
+/** What of a Debian mirror an installation looks at, with a key of its own that ends here. */
+async function signedMirror(initrd: Buffer): Promise<{ keyring: Uint8Array; files: Map<string, Buffer> }> {
+  const kernel = Buffer.alloc(4096, "a kernel's bytes ");
+  const listed = [
+    [KERNEL, kernel],
+    [INITRD, initrd],
+  ] as const;
+  const sums = Buffer.from(
+    listed.map(([file, bytes]) => `${sha256(bytes)}  ./${file.slice(IMAGES.length)}\n`).join(""),
+  );
+  const sumsName = `${IMAGES.slice(SUITE.length)}SHA256SUMS`;
+  const release = `Origin: Debian
+Label: Debian
+Suite: oldstable
+Codename: bookworm
+Architectures: amd64
+Components: main
+SHA256:
+ ${sha256(sums)} ${sums.length} ${sumsName}
+`;
+  const { privateKey, publicKey } = await openpgp.generateKey({
+    type: "rsa",
+    rsaBits: 2048,
+    userIDs: [{ name: "warm-up" }],
+    format: "object",
+  });
+  const message = await openpgp.createCleartextMessage({ text: release });
+  const inRelease = await openpgp.sign({ message, signingKeys: privateKey });
+  return {
+    keyring: publicKey.write(),
+    files: new Map([...listed, [`${SUITE}InRelease`, Buffer.from(inRelease)], [`${IMAGES}SHA256SUMS`, sums]]),
+  };
+}
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** Answers questions whether a file is still the same, as mirrors do. */
+async function serve(files: ReadonlyMap<string, Buffer>): Promise<{ url: string; end: () => Promise<void> }> {
+  const server = http.createServer((request, response) => {
+    const bytes = files.get((request.url ?? "").slice(1));
+    if (bytes === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    const etag = `"${sha256(bytes).slice(0, 16)}"`;
+    if (request.headers["if-none-match"] === etag) response.writeHead(304, { etag }).end();
+    else response.writeHead(200, { etag, "content-length": bytes.length }).end(request.method === "HEAD" ? "" : bytes);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the warm-up's server has no port");
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    end: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
