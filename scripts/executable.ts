@@ -54,7 +54,13 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
     fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh, assets)));
     execFileSync(process.execPath, ["--build-sea", config], {
       stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work) },
+      env: {
+        ...process.env,
+        GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
+        GUESTBOOT_WARM_UP_FOLDER: fs.mkdtempSync(path.join(work, "copied-")),
+        // The build's process is larger than any of ours.
+        PYGRUB_MAX_RAM_USAGE_MB: "4096",
+      },
     });
     if (kind === "snapshot") {
       const emptyRooms = rooms.map(({ room }) => room);

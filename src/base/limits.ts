@@ -8,7 +8,7 @@
 import { Budget } from "./budget.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { GuestbootError } from "./errors.ts";
-import { memoryUse, openMemoryGauge } from "./memory.ts";
+import { closeMemoryGauge, memoryUse, openMemoryGauge } from "./memory.ts";
 
 export interface ReadLimits {
   /** Entries of one folder that is listed: all its names are in memory then, of up to 255 bytes each. */
@@ -47,6 +47,12 @@ export function readLimits(): ReadLimits {
 export function setReadLimits(limits: ReadLimits): void {
   current = limits;
   openMemoryGauge();
+}
+
+/** For the build, whose snapshot must hold nothing of its own process. */
+export function forgetReadLimits(): void {
+  current = DEFAULT_READ_LIMITS;
+  closeMemoryGauge();
 }
 
 export function directoryBudget(): Budget {

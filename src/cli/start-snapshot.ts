@@ -8,6 +8,7 @@
  * it, since V8 takes kept code for a heap like the one that it was compiled in.
  */
 import * as fs from "node:fs";
+import { inspect } from "node:util";
 import * as v8 from "node:v8";
 import { keepCode, wantsCode } from "program-parts";
 import { endProcess } from "../base/end.ts";
@@ -17,6 +18,7 @@ import { findBoot, placesOf } from "../pipeline/find-boot.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { main, run } from "./main.ts";
 import { readPygrubOptions } from "./pygrub-options.ts";
+import { rehearseStarts } from "./rehearsal.ts";
 import { warmUpGrub2 } from "./warm-up-grub2.ts";
 // Not called here, but part of every start from disk: they are loaded into the snapshot.
 import "./boot.ts";
@@ -67,9 +69,18 @@ async function runAndKeep(folder: string): Promise<never> {
   endProcess(0);
 }
 
-warmUpDisk(given("GUESTBOOT_WARM_UP_IMAGE"));
-warmUpGrub2();
-checkLoaded();
+async function prepareSnapshot(): Promise<void> {
+  const image = given("GUESTBOOT_WARM_UP_IMAGE");
+  warmUpDisk(image);
+  warmUpGrub2();
+  await rehearseStarts(image, given("GUESTBOOT_WARM_UP_FOLDER"));
+  checkLoaded();
+}
+
+prepareSnapshot().catch((error: unknown) => {
+  process.stderr.write(`${inspect(error)}\n`);
+  process.exit(1);
+});
 v8.startupSnapshot.setDeserializeMainFunction(() => {
   const folder = wantsCode();
   void (folder === null ? main() : runAndKeep(folder));
