@@ -7,13 +7,16 @@ import { readLimits, settable } from "../base/limits.ts";
 import type { FilesystemDriver, FilesystemNode, GuestFilesystem } from "./filesystem.ts";
 
 const MAX_PATH_LENGTH = 4096;
+/** Of names in folders; a start from disk looks for some fifty. */
+const MOST_REMEMBERED = 4096;
 
 type Walked =
   { readonly found: true; readonly node: FilesystemNode } | { readonly found: false; readonly reason: string };
 
 export function guestFilesystem(driver: FilesystemDriver): GuestFilesystem {
+  const lookUp = rememberingLookup(driver);
   const get = (path: string): FilesystemNode => {
-    const walked = walk(driver, path);
+    const walked = walk(driver, path, lookUp);
     if (walked.found) return walked.node;
     throw new GuestbootError("FILE_MISSING", `${path} does not exist in the guest: ${walked.reason}`);
   };
@@ -24,7 +27,7 @@ export function guestFilesystem(driver: FilesystemDriver): GuestFilesystem {
     features: driver.features,
     notes: driver.notes,
     find(path) {
-      const walked = walk(driver, path);
+      const walked = walk(driver, path, lookUp);
       return walked.found ? walked.node : null;
     },
     open(path) {
@@ -40,7 +43,27 @@ export function guestFilesystem(driver: FilesystemDriver): GuestFilesystem {
   };
 }
 
-function walk(driver: FilesystemDriver, path: string): Walked {
+/**
+ * The driver's `lookup`, asked once for each name: the many places of boot configs have their first folders in common,
+ * and a disk does not change while it is read.
+ */
+function rememberingLookup(driver: FilesystemDriver): FilesystemDriver["lookup"] {
+  const known = new Map<FilesystemNode, Map<string, FilesystemNode | null>>();
+  let remembered = 0;
+  return (directory, name) => {
+    let names = known.get(directory);
+    const before = names?.get(name);
+    if (before !== undefined) return before;
+    const found = driver.lookup(directory, name);
+    if (remembered >= MOST_REMEMBERED) return found;
+    remembered += 1;
+    if (names === undefined) known.set(directory, (names = new Map<string, FilesystemNode | null>()));
+    names.set(name, found);
+    return found;
+  };
+}
+
+function walk(driver: FilesystemDriver, path: string, lookUp: FilesystemDriver["lookup"]): Walked {
   if (path.length > MAX_PATH_LENGTH) return { found: false, reason: "no path is that long" };
   /** Components still to go, the next one last. */
   const ahead = path.split("/").reverse();
@@ -56,7 +79,7 @@ function walk(driver: FilesystemDriver, path: string): Walked {
       if (way.length > 1) way.pop();
       continue;
     }
-    const child = driver.lookup(here, name);
+    const child = lookUp(here, name);
     if (child === null) return { found: false, reason: `"${name}" is not there` };
     if (child.kind !== "symlink") {
       if (way.length > limits.treeDepth) throw tooDeep(path, limits.treeDepth);
