@@ -6,6 +6,7 @@
  * searched, and the limits of boot configs, which stand where they are read.
  */
 import { Budget } from "./budget.ts";
+import { monotonicMs } from "./clock.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { GuestbootError } from "./errors.ts";
 import { closeMemoryGauge, memoryUse, openMemoryGauge } from "./memory.ts";
@@ -111,7 +112,7 @@ function memoryExceeded(resident: number | null, cause?: unknown): GuestbootErro
  * The same bytes, until the limits are used up: BUDGET_EXCEEDED is thrown by every read from then on.
  * @param now milliseconds of a clock that only goes forward
  */
-export function limitedSource(source: ByteSource, now: () => number = () => performance.now()): ByteSource {
+export function limitedSource(source: ByteSource, now: () => number = monotonicMs): ByteSource {
   const { bytesRead, seconds } = current;
   let bytes = 0;
   let milliseconds = 0;

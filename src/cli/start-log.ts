@@ -3,6 +3,7 @@
  * words hold kernel arguments or an address's user and password.
  */
 import { writeSync } from "node:fs";
+import { monotonicMs } from "../base/clock.ts";
 import { withoutPasswords, type GuestbootError } from "../base/errors.ts";
 import type { LogSettings } from "../base/log-settings.ts";
 import { printable } from "../base/printable.ts";
@@ -37,9 +38,9 @@ export function openStartLog({ form, socket }: LogSettings, options: StartLogOpt
   const toStandardError = form === "json" && options.ownsStandardError;
   const write = toStandardError ? writeLine : openSystemLog(socket, options.program);
   if (write === null) return SILENT;
-  let last = performance.now();
+  let last = monotonicMs();
   const say = (severity: Severity, step: string, words: string, more: Readonly<Record<string, string>> = {}) => {
-    const now = performance.now();
+    const now = monotonicMs();
     const ms = Math.round((now - last) * 10) / 10;
     last = now;
     const plain = printable(withoutPasswords(words)).slice(0, LONGEST);
@@ -68,7 +69,7 @@ export function logged(progress: Progress, log: StartLog): Progress {
     },
     step: (step, words) => log.step(step, words),
     transfer(label, total) {
-      const begun = performance.now();
+      const begun = monotonicMs();
       const transfer = progress.transfer(label, total);
       let bytes = 0;
       return {
@@ -78,7 +79,7 @@ export function logged(progress: Progress, log: StartLog): Progress {
         },
         end(outcome) {
           transfer.end(outcome);
-          const seconds = ((performance.now() - begun) / 1000).toFixed(3);
+          const seconds = ((monotonicMs() - begun) / 1000).toFixed(3);
           const step = outcome === "done" ? "fetched" : "fetch failed";
           log.step(step, `${bytes} bytes in ${seconds} s: ${label}`);
         },

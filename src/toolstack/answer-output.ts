@@ -3,6 +3,7 @@
  * its rights and written after it has given them up: once open, no path is touched again.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
+import { monotonicMs } from "../base/clock.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 
 export interface AnswerOutput extends Disposable {
@@ -54,14 +55,14 @@ export function openAnswerOutput(path: string | null, options: AnswerOutputOptio
  */
 function openExisting(path: string, timeout: number): number {
   const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const deadline = performance.now() + timeout;
+  const deadline = monotonicMs() + timeout;
   for (;;) {
     try {
       return openSync(path, flags);
     } catch (error) {
       if (!isSystemError(error, "ENXIO") || statSync(path, { throwIfNoEntry: false })?.isFIFO() !== true)
         throw openFailure(path, error);
-      if (performance.now() >= deadline) {
+      if (monotonicMs() >= deadline) {
         throw new GuestbootError(
           "OUTPUT_FAILED",
           `${path}: nobody opened this FIFO for reading in ${timeout / 1000} s`,
@@ -91,12 +92,12 @@ function openFailure(path: string, error: unknown): GuestbootError {
 
 function writeAll(descriptor: number, bytes: Uint8Array, name: string, timeout: number): void {
   let written = 0;
-  let deadline = performance.now() + timeout;
+  let deadline = monotonicMs() + timeout;
   while (written < bytes.length) {
     const more = writeSome(descriptor, bytes, written, name);
     written += more;
-    if (more > 0) deadline = performance.now() + timeout;
-    else if (performance.now() < deadline) sleep();
+    if (more > 0) deadline = monotonicMs() + timeout;
+    else if (monotonicMs() < deadline) sleep();
     else {
       throw new GuestbootError(
         "OUTPUT_FAILED",
