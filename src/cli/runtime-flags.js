@@ -10,6 +10,8 @@ export const RUNTIME_FLAGS = [
   "--allow-child-process",
   "--allow-worker",
   "--allow-ffi",
+  // MB: what most commands allocate in all their life, so that they end before a collection of garbage begins.
+  "--min-semi-space-size=8",
   "--disable-warning=SecurityWarning",
   "--disable-warning=ExperimentalWarning",
 ];
