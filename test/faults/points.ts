@@ -152,6 +152,14 @@ export function firstErrors(points: readonly Point[]): Point[] {
   return [...places.values()];
 }
 
+/**
+ * Can the system give that error to the call that was met? Counts differ between runs, so that a file's error may have
+ * come to a pipe.
+ */
+export function isPossible({ error, counted }: Point, hit: Call): boolean {
+  return counted !== "thread" || errorsOf(hit).includes(error);
+}
+
 function errorsOf({ name, target }: Call): readonly string[] {
   const isSocket = target.startsWith("socket:") || target.startsWith("TCP");
   const isPipe = target.startsWith("pipe:");
