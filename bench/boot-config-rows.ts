@@ -4,43 +4,33 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { measureInTurn, medianOf, ratioOf, type Command, type Measured } from "./measure.ts";
-
-interface BootConfigRow {
-  readonly what: string;
-  readonly ours: Measured;
-  readonly other: Measured;
-  readonly ratio: number;
-  readonly bar: null;
-  /** Milliseconds between the two: the median of neighbouring runs. */
-  readonly difference: number;
-  /** Milliseconds that `difference` may be at most; null where none is set. */
-  readonly differenceBar: number | null;
-}
+import type { Command } from "./measure.ts";
+import { compare, differenceOf, type Row, type Setting } from "./row.ts";
 
 const SUBMENUS = 20;
 const ENTRIES_EACH = 10;
 const DIFFERENCE_BAR_MS = 10;
 const UUID = "4f3c0b9e-8a5c-4d57-9b25-0d6c1c3c2a11";
 
-/** @param dist the folder of the built program */
-export function measureBootConfigs(work: string, dist: string, runs: number): BootConfigRow[] {
+export function measureBootConfigs({ folder, dist, runs }: Setting): Row[] {
   const menu = `${SUBMENUS * ENTRIES_EACH} entries, ${SUBMENUS} submenus`;
-  return [compare(menu, shortEntry, DIFFERENCE_BAR_MS), compare(`${menu}, as grub-mkconfig writes`, longEntry, null)];
+  return [
+    beside("short", `${menu} / 1 entry`, shortEntry, DIFFERENCE_BAR_MS),
+    beside("long", `${menu}, as grub-mkconfig writes / 1 entry`, longEntry, undefined),
+  ];
 
-  function compare(what: string, entry: (number: number) => string, bar: number | null): BootConfigRow {
-    const [ours, other] = measureInTurn([listing("many", manyOf(entry)), listing("one", entry(0))], runs);
-    if (ours === undefined || other === undefined) throw new Error("two commands give two measurements");
-    const difference = medianOf(ours.times.map((time, index) => time - (other.times[index] ?? Number.NaN)));
-    return { what, ours, other, ratio: ratioOf(ours, other), bar: null, difference, differenceBar: bar };
+  function beside(name: string, what: string, entry: (number: number) => string, differenceBar: number | undefined) {
+    const one = listing(folder(`${name}-one`), dist, entry(0));
+    const row = compare(what, [listing(folder(`${name}-many`), dist, manyOf(entry)), one], runs);
+    return { ...row, difference: differenceOf(row), differenceBar };
   }
+}
 
-  function listing(name: string, config: string): Command {
-    const folder = fs.mkdtempSync(path.join(work, `grub-cfg-${name}-`));
-    fs.mkdirSync(path.join(folder, "boot/grub"), { recursive: true });
-    fs.writeFileSync(path.join(folder, "boot/grub/grub.cfg"), `${HEADER}${config}`);
-    return { name: `entries, ${name}`, argv: [path.join(dist, "guestboot"), "entries", folder, "--json"] };
-  }
+/** The command that lists what a folder with that grub.cfg would boot. @param entries behind the usual beginning */
+export function listing(folder: string, dist: string, entries: string): Command {
+  fs.mkdirSync(path.join(folder, "boot/grub"), { recursive: true });
+  fs.writeFileSync(path.join(folder, "boot/grub/grub.cfg"), `${HEADER}${entries}`);
+  return { name: "guestboot entries", argv: [path.join(dist, "guestboot"), "entries", folder, "--json"] };
 }
 
 function manyOf(entry: (number: number) => string): string {
@@ -73,7 +63,7 @@ const shortEntry = (number: number): string => `  menuentry 'Linux 6.1.${number}
 `;
 
 /** As Debian's "10_linux" has it. */
-const longEntry = (number: number): string =>
+export const longEntry = (number: number): string =>
   `	menuentry 'Debian GNU/Linux, with Linux 6.1.${number}-amd64' --class debian --class gnu-linux --class gnu --class os $menuentry_id_option 'gnulinux-6.1.${number}-amd64-advanced-${UUID}' {
 		load_video
 		insmod gzio

@@ -5,29 +5,14 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { DEBIAN_INSTALLER } from "../fixtures/debian-installer.ts";
 import { makeFilesystemImage } from "../fixtures/disk-images.ts";
 import type { ByteSource } from "../src/base/byte-source.ts";
 import { openDisk } from "../src/disk/open-disk.ts";
 import { openFilesystem } from "../src/filesystem/detect.ts";
 import { withLvmDisk } from "../test/disk/lvm-disk.ts";
 import { call } from "../test/filesystem/call.ts";
-import { measureInTurn, medianOf, ratioOf, type Command, type Measured } from "./measure.ts";
-
-export interface DiskRow {
-  readonly what: string;
-  readonly ours: Measured;
-  readonly other: Measured;
-  readonly ratio: number;
-  readonly bar: number;
-}
-
-export interface LookupRow {
-  readonly what: string;
-  /** Bytes read, opening the filesystem included. */
-  readonly bytes: number;
-  readonly bar: number;
-}
+import { measureInTurn, medianOf, type Command, type Measured } from "./measure.ts";
+import { timedRow, type Row, type Setting } from "./row.ts";
 
 const MIB = 1024 * 1024;
 const GRUB_BAR = 0.7;
@@ -45,26 +30,24 @@ interface BenchDisk {
   readonly device: string;
 }
 
-/**
- * @param work an empty folder, on a disk
- * @param target an empty folder, where the files go
- * @param dist the folder of the built program
- */
-export function measureDisks(work: string, target: string, dist: string, runs: number): DiskRow[] {
-  const guest = makeGuest(path.join(work, "disk-guest"));
+export function measureDisks({ folder, tmpfs, dist, installer, runs }: Setting): Row[] {
+  const work = folder("disks");
+  const guest = makeGuest(folder("guest"), installer);
   return makeDisks(work, guest).flatMap((disk) => {
-    const rows = measureDisk(disk, target, dist, runs);
+    const rows = measureDisk(disk, tmpfs, dist, runs);
     fs.rmSync(disk.image);
     return rows;
   });
 }
 
 /** ext4, XFS and btrfs have an index of a folder's names. */
-export function measureLookups(work: string): LookupRow[] {
+export function measureLookups({ folder, isShort }: Setting): Row[] {
+  const work = folder("lookups");
+  const names = isShort ? 1000 : 100_000;
   const image = path.join(work, "lookup.img");
-  return ["ext4", "xfs", "btrfs"].map((type) => {
+  return ["ext4", "xfs", "btrfs"].map((type): Row => {
     makeEmpty(image, type, 512);
-    withMounted({ image, offset: 0, type }, "rw", work, makeManyEntries);
+    withMounted({ image, offset: 0, type }, "rw", work, (mounted) => makeManyEntries(mounted, names));
     using disk = openDisk(image);
     let bytes = 0;
     const counting: ByteSource = {
@@ -74,12 +57,20 @@ export function measureLookups(work: string): LookupRow[] {
         return disk.source.read(offset, length, into);
       },
     };
-    if (openFilesystem(counting).find("/many/entry-77777")?.kind !== "file") throw new Error(`${type}: not found`);
-    return { what: `lookup among 100,000 names, ${type}`, bytes, bar: LOOKUP_BAR };
+    const found = openFilesystem(counting).find(`/many/entry-${Math.floor(names * 0.77)}`);
+    if (found?.kind !== "file") throw new Error(`${type}: not found`);
+    // With what opening the filesystem takes.
+    return {
+      kind: "counted",
+      what: `lookup among ${names.toLocaleString("en")} names, ${type}`,
+      count: bytes,
+      unit: "bytes read",
+      bar: LOOKUP_BAR,
+    };
   });
 }
 
-function measureDisk(disk: BenchDisk, target: string, dist: string, runs: number): DiskRow[] {
+function measureDisk(disk: BenchDisk, target: string, dist: string, runs: number): Row[] {
   const { name, image, device } = disk;
   const tidy = () => {
     for (const file of fs.readdirSync(target)) fs.rmSync(path.join(target, file), { recursive: true });
@@ -109,8 +100,8 @@ function measureDisk(disk: BenchDisk, target: string, dist: string, runs: number
     }
     const allowed = together(started, copied);
     return [
-      { what: `${name}: 2 grub-fstest + start`, ours, other: others, ratio: ratioOf(ours, others), bar: GRUB_BAR },
-      { what: `${name}: start + ${COPY_BAR} cp`, ours, other: allowed, ratio: ratioOf(ours, allowed), bar: 1 },
+      timedRow(`extract, ${name} / 2 grub-fstest cp + start`, ours, others, { bar: GRUB_BAR }),
+      timedRow(`extract, ${name} / start + ${COPY_BAR} cp`, ours, allowed, { bar: 1 }),
     ];
   });
 }
@@ -124,10 +115,10 @@ function together(started: Measured, copied: Measured): Measured {
 const FILES = ["/boot/vmlinuz", "/boot/initrd.img"] as const;
 const MENU = "default 0\ntitle Debian\nkernel /boot/vmlinuz root=/dev/xvda1 ro\ninitrd /boot/initrd.img\n";
 
-function makeGuest(folder: string): string {
+function makeGuest(folder: string, { kernel, initrd }: Setting["installer"]): string {
   fs.mkdirSync(path.join(folder, "boot/grub"), { recursive: true });
-  fs.copyFileSync(DEBIAN_INSTALLER.kernel, path.join(folder, FILES[0]));
-  fs.copyFileSync(DEBIAN_INSTALLER.initrd, path.join(folder, FILES[1]));
+  fs.copyFileSync(kernel, path.join(folder, FILES[0]));
+  fs.copyFileSync(initrd, path.join(folder, FILES[1]));
   fs.writeFileSync(path.join(folder, "boot/grub/menu.lst"), MENU);
   return folder;
 }
@@ -190,35 +181,17 @@ function withMounted<T>(
   }
 }
 
-/** Names of few inodes: a hundred thousand of those would take their time. */
-function makeManyEntries(mounted: string): void {
+/** Names of few inodes: so many of those would take their time. */
+function makeManyEntries(mounted: string, names: number): void {
   const many = path.join(mounted, "many");
   fs.mkdirSync(many);
   const originals: string[] = [];
-  for (let index = 0; index < 100_000; index++) {
+  for (let index = 0; index < names; index++) {
     const name = path.join(many, `entry-${index}`);
     const original = originals[index % 20];
     if (original === undefined) {
       fs.writeFileSync(name, String(index));
       originals.push(name);
     } else fs.linkSync(original, name);
-  }
-}
-
-/** By itself: `node bench/disk-rows.ts [RUNS]`, after `npm run build`. */
-if (import.meta.main) {
-  const work = fs.mkdtempSync("/var/tmp/guestboot-disks-");
-  const target = fs.mkdtempSync("/dev/shm/guestboot-disks-");
-  try {
-    const dist = path.join(import.meta.dirname, "../dist");
-    for (const { what, ours, other, ratio, bar } of measureDisks(work, target, dist, Number(process.argv[2] ?? "15"))) {
-      const figures = [ours.median.toFixed(1), other.median.toFixed(1), ratio.toFixed(2), bar.toFixed(2)];
-      process.stdout.write(`${[what.padEnd(34), ...figures.map((figure) => figure.padStart(8))].join(" ")}\n`);
-    }
-    for (const { what, bytes, bar } of measureLookups(work)) {
-      process.stdout.write(`${what.padEnd(34)} ${bytes} bytes, of ${bar}\n`);
-    }
-  } finally {
-    for (const folder of [work, target]) fs.rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,6 @@
  * slow for all of them; medians, and ratios taken pair by pair.
  */
 import { spawnSync } from "node:child_process";
-import * as fs from "node:fs";
 
 export interface Command {
   readonly name: string;
@@ -18,16 +17,19 @@ export interface Measured {
   readonly times: readonly number[];
   /** Milliseconds. */
   readonly median: number;
-  /** MB of resident memory at its peak, from a run of its own under GNU time. */
+  /** MB of resident memory at the peak of its largest process, from a run of its own under GNU time. */
   readonly peak: number;
 }
+
+/** Bytes of what a command may print. */
+const MOST_OUTPUT = 64 * 1024 * 1024;
 
 /** @throws Error when a command fails: a time of a failure is no figure */
 export function measureInTurn(commands: readonly Command[], runs: number): Measured[] {
   const times = commands.map((): number[] => []);
   for (let run = -1; run < runs; run++) {
     commands.forEach((command, index) => {
-      const taken = runOnce(command);
+      const taken = timeOf(command);
       // The first round warms the page cache and is not counted.
       if (run >= 0) times[index]?.push(taken);
     });
@@ -50,30 +52,40 @@ export function medianOf(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-function runOnce(command: Command): number {
-  const [program, ...args] = command.argv;
+/** Milliseconds. */
+function timeOf(command: Command): number {
   const start = process.hrtime.bigint();
-  const done = spawnSync(program, args, { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  const done = run(command.argv);
   const taken = Number(process.hrtime.bigint() - start) / 1e6;
   command.tidy?.();
-  if (done.error !== undefined) throw done.error;
-  if (done.status !== 0) {
-    throw new Error(`${command.name}: exit status ${String(done.status)}: ${done.stderr.toString()}`);
-  }
+  check(command, done);
   return taken;
 }
 
+const GNU_TIME = "/usr/bin/time";
+
+/** MB. */
 function peakOf(command: Command): number {
-  const report = "/tmp/guestboot-bench-time";
-  const done = spawnSync("/usr/bin/time", ["-f", "%M", "-o", report, ...command.argv], {
-    stdio: "ignore",
-    env: environment(),
-  });
+  const done = run([GNU_TIME, "-f", "%M", ...command.argv]);
   command.tidy?.();
-  if (done.error !== undefined) throw new Error("GNU time is missing: apt-get install time", { cause: done.error });
-  const kibibytes = Number(fs.readFileSync(report, "utf8").trim().split("\n").at(-1));
-  fs.rmSync(report);
+  if (done.error !== undefined) throw new Error(`${GNU_TIME} is missing: apt-get install time`, { cause: done.error });
+  check(command, done);
+  // It writes behind all that the command says.
+  const kibibytes = Number(done.stderr.toString().trim().split("\n").at(-1));
   return (kibibytes * 1024) / 1e6;
+}
+
+function run([program, ...args]: readonly [string, ...string[]]) {
+  return spawnSync(program, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: environment(),
+    maxBuffer: MOST_OUTPUT,
+  });
+}
+
+function check({ name }: Command, done: ReturnType<typeof run>): void {
+  if (done.error !== undefined) throw done.error;
+  if (done.status !== 0) throw new Error(`${name}: exit status ${String(done.status)}: ${done.stderr.toString()}`);
 }
 
 /** What a toolstack passes: PATH, and nothing that slows a runtime's start or lends it a cache. */

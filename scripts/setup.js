@@ -86,6 +86,7 @@ const DEBIAN_PACKAGES = [
   { name: "tmux", file: "/usr/bin/tmux", for: ["test"] },
   { name: "gpgconf", file: "/usr/bin/gpgconf", for: ["test"] },
   { name: "curl", file: "/usr/bin/curl", for: ["test"] },
+  { name: "wget", file: "/usr/bin/wget", for: ["test"] },
   { name: "patchelf", file: "/usr/bin/patchelf", for: ["test", "package"] },
   { name: "mandoc", file: "/usr/bin/mandoc", for: ["test"] },
   { name: "groff-base", file: "/usr/bin/groff", for: ["test"] },

@@ -34,10 +34,12 @@ export function environment(set: Readonly<Record<string, string>> = {}): NodeJS.
 }
 
 const TIMEOUT_MS = 60_000;
+/** What hangs may take no notice of a gentler one. */
+const killSignal = "SIGKILL";
 
 /** Runs a program to its end. Not for programs that talk to a server inside this process: see `start`. */
 export function run(program: string, args: readonly string[], set: Readonly<Record<string, string>> = {}): Ended {
-  const done = spawnSync(program, args, { env: environment(set), encoding: "utf8", timeout: TIMEOUT_MS });
+  const done = spawnSync(program, args, { env: environment(set), encoding: "utf8", timeout: TIMEOUT_MS, killSignal });
   if (done.error !== undefined) throw done.error;
   return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr };
 }
@@ -57,7 +59,7 @@ export async function start(
   set: Readonly<Record<string, string>> = {},
   timeout = TIMEOUT_MS,
 ): Promise<Ended> {
-  const child = spawn(program, args, { env: environment(set), stdio: ["ignore", "pipe", "pipe"], timeout });
+  const child = spawn(program, args, { env: environment(set), stdio: ["ignore", "pipe", "pipe"], timeout, killSignal });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));

@@ -63,11 +63,11 @@ export function moveIntoPlace(temporary: string, target: string, digest: Digest,
     if (isSystemError(error, "EEXIST")) {
       if (markOf(target, size) !== null && digestOfFile(target) === digest) return false;
       // What is there has become something else than its name says: the one case of replacing.
-    } else if (!isSystemError(error, "EPERM", "ENOTSUP", "EMLINK", "ENOSYS")) {
+    } else if (!isSystemError(error, "EPERM", "ENOTSUP", "EMLINK", "ENOSYS", "EXDEV")) {
       throw error;
     }
   }
-  // Replacing, or a filesystem without hard links (vfat, some network shares).
+  // Replacing, or a filesystem without hard links (vfat, some network shares) or without those between folders (AFS).
   renameSync(temporary, target);
   return true;
 }

@@ -136,7 +136,7 @@ export function indexFile(storeFolder: string, key: string): string {
 }
 
 /** What a folder that cannot be used answers to those who write into it. */
-const WRITE_ERRORS = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "EIO", "ENOENT"];
+const WRITE_ERRORS = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "EIO", "ENOENT", "EXDEV"];
 
 /** Seconds. A download is waited for as long as it takes; one that hangs ends by its own limits. */
 const LOCK_TIMEOUT = 24 * 3600;
@@ -339,7 +339,9 @@ class FolderStore implements Store {
     if (!isSystemError(error, ...WRITE_ERRORS)) return error;
     const reason = systemReason(error);
     return new GuestbootError("CACHE_UNWRITABLE", `the cache folder ${this.folder} cannot be written: ${reason}`, {
-      hint: "give this user the right to write there, or set GUESTBOOT_CACHE_DIR to another folder",
+      hint: isSystemError(error, "EXDEV")
+        ? "all of it must be on one filesystem, and its folders no links to another: set GUESTBOOT_CACHE_DIR"
+        : "give this user the right to write there, or set GUESTBOOT_CACHE_DIR to another folder",
       cause: error,
     });
   }

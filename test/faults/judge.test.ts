@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { judge, type Seen } from "./judge.ts";
-import { listPoints } from "./points.ts";
+import { isPossible, listPoints } from "./points.ts";
 import { readTrace, stepOf } from "./trace.ts";
 import { uncoveredCalls } from "./try-points.ts";
 
@@ -92,6 +92,14 @@ describe("the list of points", () => {
     expect(met.filter((point) => point.startsWith("openat 1 "))).toEqual([]);
     // The event loop's.
     expect(met.filter((point) => /^(?:write 1|read 1) /.test(point))).toEqual([]);
+  });
+
+  it("takes an error only for a call that the system can give it to", () => {
+    const [, , , , , , , , answer] = calls;
+    const point = { call: "write", nth: 3, counted: "thread" } as const;
+    if (answer === undefined) throw new Error("the log's last call is the answer");
+    expect(isPossible({ ...point, error: "EINTR" }, answer)).toBe(true);
+    expect(isPossible({ ...point, error: "EIO" }, answer)).toBe(false);
   });
 
   it("knows a call again in another run", () => {

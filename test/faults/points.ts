@@ -97,7 +97,8 @@ const PROCESS: Readonly<Record<string, readonly string[]>> = {
   kill: ["EPERM"],
   // EPIPE needs an owner that is gone: see OWNER_POINTS.
   write: ["EINTR"],
-  close: ["EIO"],
+  // Nothing is behind a pipe that its close could wait for; and strace, which would leave it open, is no such failure.
+  close: [],
 };
 const IN_EACH_THREAD: Readonly<Record<string, readonly string[]>> = {
   setgroups: ["EPERM"],
@@ -113,11 +114,14 @@ export const WATCHED: readonly string[] = [
 /** Counts differ a little between runs (how often the event loop wakes up): so many calls are tried past the last. */
 const PAST_THE_END = 3;
 
-/** The calls from the program's first own one on; before it the runtime starts, and nothing of ours has run. */
+/**
+ * The calls that can fail, from the program's first own one on; before it the runtime starts, and nothing of ours has
+ * run.
+ */
 export function ownCalls(calls: readonly Call[], firstOwn: string): readonly Call[] {
   const first = calls.findIndex((call) => call.name === "openat" && call.target === firstOwn);
   if (first === -1) throw new Error(`the trace of a whole start opens no ${firstOwn}`);
-  return calls.slice(first).filter((call) => WATCHED.includes(call.name) && !isEventLoop(call));
+  return calls.slice(first).filter((call) => !isEventLoop(call) && errorsOf(call).length > 0);
 }
 
 /** @param calls of a start without a fault, whole; @param firstOwn the file that the program itself opens first */
@@ -128,13 +132,9 @@ export function listPoints(calls: readonly Call[], firstOwn: string): Point[] {
   };
   const last = new Map<string, Call>();
   for (const call of ownCalls(calls, firstOwn)) {
-    const everywhere = IN_EACH_THREAD[call.name];
-    if (everywhere !== undefined) {
-      add(call.name, call.nth, everywhere, "everywhere");
-      continue;
-    }
-    add(call.name, call.nth, errorsOf(call), "thread");
-    last.set(call.name, call);
+    const counted = call.name in IN_EACH_THREAD ? "everywhere" : "thread";
+    add(call.name, call.nth, errorsOf(call), counted);
+    if (counted === "thread") last.set(call.name, call);
   }
   for (const call of last.values()) {
     for (let more = 1; more <= PAST_THE_END; more += 1) add(call.name, call.nth + more, errorsOf(call), "thread");
@@ -152,11 +152,19 @@ export function firstErrors(points: readonly Point[]): Point[] {
   return [...places.values()];
 }
 
+/**
+ * Can the system give that error to the call that was met? Counts differ between runs, so that a file's error may have
+ * come to a pipe.
+ */
+export function isPossible({ error, counted }: Point, hit: Call): boolean {
+  return counted !== "thread" || errorsOf(hit).includes(error);
+}
+
 function errorsOf({ name, target }: Call): readonly string[] {
   const isSocket = target.startsWith("socket:") || target.startsWith("TCP");
   const isPipe = target.startsWith("pipe:");
   const table = isSocket || !(name in FILE) ? NETWORK : FILE;
-  return (isPipe ? PROCESS[name] : undefined) ?? table[name] ?? PROCESS[name] ?? [];
+  return (isPipe ? PROCESS[name] : undefined) ?? table[name] ?? PROCESS[name] ?? IN_EACH_THREAD[name] ?? [];
 }
 
 /** As it is started. */

@@ -82,6 +82,7 @@ describe("where a start once ended wrongly:", () => {
     ["the record's folder fails", "installation", "statx", /vms\/[^.]+\.json$/, "EIO", 1, /json.*i\/o error/],
     ["a folder of the cache cannot be listed", "installation", "openat", /cache\/tmp$/, "EIO", 1, /cache\/\w+: .*i\/o/],
     ["no socket is to be had", "installation", "socket", /^AF_INET$/, "EMFILE", 1, /too many open files/],
+    ["no link leads from folder to folder", "installation", "link", /content\/sha256/, "EXDEV", 0, /^$/],
     ["a temporary file's close fails", "installation", "close", /cache\/tmp\/[^/]+$/, "EIO", 1, /i\/o error/],
   ])("%s", async (_name, start, call, target, error, status, words) => {
     const seen = await runPoint(startOf(start).whole, pointAt(start, call, target, error));

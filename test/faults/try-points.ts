@@ -7,7 +7,7 @@ import { makeDebianMirror } from "../../fixtures/debian-installer.ts";
 import { makeInstallerLookalike } from "../../fixtures/installer-lookalike.ts";
 import { startNginx } from "../../fixtures/nginx.ts";
 import { judge, type Seen, type Verdict } from "./judge.ts";
-import { firstErrors, listPoints, ownCalls, OWNER_POINTS, type Point } from "./points.ts";
+import { firstErrors, isPossible, listPoints, ownCalls, OWNER_POINTS, type Point } from "./points.ts";
 import { runPoint, traceWhole } from "./run-point.ts";
 import { diskBoot, installation, type WholeStart } from "./starts.ts";
 import { isEventLoop, stepOf, type Call } from "./trace.ts";
@@ -96,8 +96,8 @@ async function inLanes(lanes: readonly WholeStart[], points: readonly Point[], o
     lanes.map(async (lane) => {
       for (let point = waiting.shift(); point !== undefined; point = waiting.shift()) {
         const seen = await runPoint(lane, point);
-        // The runtime's own event loop was met: no failure that a kernel gives, and none of the program's calls.
-        if (seen.hit === null || isEventLoop(seen.hit)) continue;
+        // Another call than meant was met: one of the runtime's own event loop, or one that the kernel fails otherwise.
+        if (seen.hit === null || isEventLoop(seen.hit) || !isPossible(point, seen.hit)) continue;
         const verdict = judge(seen);
         tried.push({ point, seen, verdict });
         for (const finding of verdict.findings) {

@@ -1,7 +1,7 @@
 /** The store between real processes and on a full filesystem. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -103,6 +103,22 @@ describe("a writer that is killed", () => {
     const { path } = await store.write("key", FACTS, zeros(10));
     expect(statSync(path).size).toBe(10);
     expect(readdirSync(join(cache, "tmp"))).toEqual([]);
+  });
+});
+
+describe("a cache on two filesystems", () => {
+  it("cannot be written, and that is said; nothing stays on either", async () => {
+    using other = mkdtempDisposableSync("/dev/shm/guestboot-test-");
+    mkdirSync(cache);
+    symlinkSync(other.path, join(cache, "content"));
+    await expect(openStore(cache).write("key", FACTS, zeros(MEGABYTE))).rejects.toMatchObject({
+      code: "CACHE_UNWRITABLE",
+      message: `the cache folder ${cache} cannot be written: cross-device link not permitted`,
+      hint: expect.stringMatching(/^all of it must be on one filesystem/) as string,
+    });
+    expect(readdirSync(join(cache, "tmp"))).toEqual([]);
+    const left = readdirSync(other.path, { recursive: true, withFileTypes: true });
+    expect(left.filter((entry) => entry.isFile())).toEqual([]);
   });
 });
 
