@@ -217,8 +217,8 @@ finish      make the next start boot from the VM's own disk
 guestboot host uninstall [--dry-run] [--json]
 guestboot host status [--json]
 
-install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader, or entries into
-            /etc/xenopsd.conf. The old programs are kept beside them
+install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader (also where a file in
+            /etc/xenopsd.conf.d says), or entries into /etc/xenopsd.conf. The old programs are kept beside them
 uninstall   puts everything back as it was, also after an installation that was broken off
 status      who is called. Exit status 1 when it is not guestboot everywhere: not installed, or an update of the host
             has put its own program back
