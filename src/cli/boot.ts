@@ -3,6 +3,7 @@
  * the disk. The loader of `xl` guests: its arguments are pygrub's, as libxl sends them.
  */
 import { asGuestbootError, GuestbootError } from "../base/errors.ts";
+import type { LogForm } from "../base/log-settings.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
 import { nextStart } from "../pipeline/plan.ts";
 import { formatFailure } from "../toolstack/format.ts";
@@ -12,13 +13,16 @@ import { bootFromDisk } from "./boot-from-disk.ts";
 import { ELILOADER_BOOT_FOLDER, PYGRUB_BOOT_FOLDER } from "./folders.ts";
 import { refuseWithoutVm, takeInstallationOptions, type InstallationOptions } from "./installation-options.ts";
 import { readPygrubOptions, type PygrubBoot } from "./pygrub-options.ts";
+import { logFailedStart, vmNamedIn } from "./start-log.ts";
 
 /** libxl always says which it wants; a person reads this one best. */
 const DEFAULT_FORMAT = "simple";
 
 export async function runBoot(argv: readonly string[]): Promise<number> {
+  let form: LogForm | null = null;
   try {
     const installation = takeInstallationOptions(argv);
+    form = installation.log;
     const options = readPygrubOptions(installation.others);
     if (options.help) process.stdout.write((await import("./help.ts")).helpOf("boot"));
     else {
@@ -29,6 +33,9 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
+    const ownsStandardError = !argv.includes("-q") && !argv.includes("--quiet");
+    const about = { vm: vmNamedIn(argv), program: "guestboot", ownsStandardError, form };
+    await logFailedStart(error, { ...about, environment: process.env });
     if (error.code === "USAGE") {
       process.stderr.write(`guestboot: ${error.message}\n\n${(await import("./help.ts")).helpOf("boot")}`);
       return 2;

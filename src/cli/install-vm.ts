@@ -16,7 +16,7 @@ import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
-import { logged, openStartLog } from "./start-log.ts";
+import { openStartLog, withLog } from "./start-log.ts";
 
 export interface InstallVm {
   readonly vm: string;
@@ -32,6 +32,8 @@ export interface InstallVm {
   readonly program: string;
   /** false: standard error is the toolstack's, for a failure's last words alone. */
   readonly ownsStandardError: boolean;
+  /** Each step is said on standard error too. */
+  readonly saysSteps?: boolean;
   readonly format: OutputFormat;
   /** Where the answer goes; null for standard output. */
   readonly output: string | null;
@@ -43,10 +45,11 @@ export interface InstallVm {
 export async function installVm(install: InstallVm): Promise<void> {
   const log = openStartLog(install.settings.log, install);
   try {
-    await installLogged({ ...install, progress: logged(install.progress, log) });
+    await installLogged({ ...install, progress: withLog(install.progress, log) });
   } catch (thrown) {
-    log.fail(asGuestbootError(thrown));
-    throw thrown;
+    const error = asGuestbootError(thrown);
+    log.fail(error);
+    throw error;
   }
 }
 
