@@ -16,6 +16,7 @@ import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
+import type { StartBound } from "./libxl.ts";
 import { openStartLog, withLog } from "./start-log.ts";
 
 export interface InstallVm {
@@ -27,6 +28,8 @@ export interface InstallVm {
   readonly makeBootFolder: boolean;
   /** Nothing is asked of the network, whatever the settings say. */
   readonly offline: boolean;
+  /** The toolstack ends a start that takes longer; null: it does not. */
+  readonly bound?: StartBound | null;
   readonly progress: Progress;
   /** The program's name, for the log. */
   readonly program: string;
@@ -58,7 +61,7 @@ async function installLogged(install: InstallVm): Promise<void> {
   for (const warning of settings.warnings) progress.warn(warning);
   prepareBootDirectory(install.bootFolder, { make: install.makeBootFolder });
   using output = openAnswerOutput(install.output);
-  using cancelled = cancellation("the VM is as it was");
+  using cancelled = cancellation("the VM is as it was", install.bound ?? null);
   await using records = await openRecordStore(settings);
   await records.recover?.(install.vm);
   await startInstallation({
