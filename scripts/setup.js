@@ -68,6 +68,11 @@ const DEBIAN_PACKAGES = [
   { name: "lzop", file: "/usr/bin/lzop", for: ["test"] },
   { name: "zstd", file: "/usr/bin/zstd", for: ["test"] },
   { name: "libxenmisc4.17", file: "/usr/lib/x86_64-linux-gnu/libxenguest.so.4.17", for: ["test"] },
+  {
+    name: "libvirt-daemon-driver-xen",
+    file: "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_libxl.so",
+    for: ["test"],
+  },
   { name: "gdisk", file: "/sbin/sgdisk", for: ["test"] },
   { name: "lvm2", file: "/sbin/lvm", for: ["test"] },
   { name: "mdadm", file: "/sbin/mdadm", for: ["test"] },

@@ -36,8 +36,9 @@ export async function bootFromDisk(options: PygrubBoot, settings: Settings, defa
   try {
     await bootLogged(options, settings, defaults, log);
   } catch (thrown) {
-    log.fail(asGuestbootError(thrown));
-    throw thrown;
+    const error = asGuestbootError(thrown);
+    log.fail(error);
+    throw error;
   }
 }
 

@@ -3,6 +3,8 @@
  * the disk. The loader of `xl` guests: its arguments are pygrub's, as libxl sends them.
  */
 import { asGuestbootError, GuestbootError } from "../base/errors.ts";
+import type { ReadLimits } from "../base/limits.ts";
+import type { LogForm } from "../base/log-settings.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
 import { nextStart } from "../pipeline/plan.ts";
 import { formatFailure } from "../toolstack/format.ts";
@@ -11,14 +13,19 @@ import type { VmRecord } from "../toolstack/vm-record.ts";
 import { bootFromDisk } from "./boot-from-disk.ts";
 import { ELILOADER_BOOT_FOLDER, PYGRUB_BOOT_FOLDER } from "./folders.ts";
 import { refuseWithoutVm, takeInstallationOptions, type InstallationOptions } from "./installation-options.ts";
+import { boundOf, withWordsOfLibvirt, type StartBound } from "./libxl.ts";
 import { readPygrubOptions, type PygrubBoot } from "./pygrub-options.ts";
+import { logFailedStart, vmNamedIn } from "./start-log.ts";
 
 /** libxl always says which it wants; a person reads this one best. */
 const DEFAULT_FORMAT = "simple";
 
-export async function runBoot(argv: readonly string[]): Promise<number> {
+export async function runBoot(given: readonly string[]): Promise<number> {
+  const argv = withWordsOfLibvirt(given);
+  let form: LogForm | null = null;
   try {
     const installation = takeInstallationOptions(argv);
+    form = installation.log;
     const options = readPygrubOptions(installation.others);
     if (options.help) process.stdout.write((await import("./help.ts")).helpOf("boot"));
     else {
@@ -29,6 +36,9 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
+    const ownsStandardError = !argv.includes("-q") && !argv.includes("--quiet");
+    const about = { vm: vmNamedIn(argv), program: "guestboot", ownsStandardError, form };
+    await logFailedStart(error, { ...about, environment: process.env });
     if (error.code === "USAGE") {
       process.stderr.write(`guestboot: ${error.message}\n\n${(await import("./help.ts")).helpOf("boot")}`);
       return 2;
@@ -38,7 +48,9 @@ export async function runBoot(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function boot(options: PygrubBoot, installation: InstallationOptions, settings: Settings): Promise<void> {
+async function boot(options: PygrubBoot, installation: InstallationOptions, host: Settings): Promise<void> {
+  const bound = boundOf(options, process.env);
+  const settings = bound === null ? host : { ...host, limits: within(bound, host.limits) };
   const record = await recordFor(options, settings);
   if (record === null) {
     refuseWithoutVm(installation);
@@ -71,6 +83,7 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, sett
     program: "guestboot",
     ownsStandardError: options.menu,
     offline: installation.offline,
+    bound,
     patches: installation.patches,
     progress: progressFor(process.stderr, { quiet: !options.menu }),
     format: options.outputFormat ?? DEFAULT_FORMAT,
@@ -78,6 +91,11 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, sett
     givenArguments: [],
     extraArguments: [recordArguments, { text: options.args, escaped: false }],
   });
+}
+
+/** Whole seconds, as the settings have them. */
+function within({ seconds }: StartBound, limits: ReadLimits): ReadLimits {
+  return { ...limits, seconds: Math.min(limits.seconds, Math.max(1, Math.floor(seconds))) };
 }
 
 /** The record of the VM that was named, by the caller or by libxl's way of naming; null where there is none. */

@@ -39,7 +39,7 @@ Starts what the record of a Xen guest asks for: the installation of its distribu
 
       --vm=UUID                which guest it is
   -q, --quiet                  say nothing on standard error but a failure's last words
-      --logging                say every step on standard error
+      --logging                say every step on standard error; with -q, in the system log, whatever is set
       --args=ARGUMENTS, --extra_args=ARGUMENTS, --default_args=ARGUMENTS
                                kernel arguments; all of them, in the order given
       --output-format=FORMAT   sxp, simple, or simple0; unless given: sxp with --extra_args or --default_args,

@@ -2,6 +2,7 @@
  * `eliloader`: starts a round of a VM's installation, with the arguments and answers that xapi and xenopsd expect.
  */
 import { asGuestbootError, GuestbootError } from "../base/errors.ts";
+import type { LogSettings } from "../base/log-settings.ts";
 import { readSettings } from "../base/settings.ts";
 import type { OutputFormat } from "../toolstack/answer.ts";
 import { formatFailure } from "../toolstack/format.ts";
@@ -9,6 +10,7 @@ import { ELILOADER_USAGE, eliloaderFormat, readEliloaderOptions, type EliloaderB
 import { ELILOADER_BOOT_FOLDER } from "./folders.ts";
 import { installVm } from "./install-vm.ts";
 import { progressFor } from "./progress.ts";
+import { logFailedStart, vmNamedIn } from "./start-log.ts";
 
 export async function runEliloader(argv: readonly string[]): Promise<number> {
   let format: OutputFormat = "simple";
@@ -20,7 +22,8 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
     }
     // Before the settings are read, so that their failure too comes in the form that the caller reads.
     format = eliloaderFormat(options, null);
-    const settings = await readSettings(process.env);
+    const read = await readSettings(process.env);
+    const settings = { ...read, log: logOf(options, read.log) };
     format = eliloaderFormat(options, settings.eliloaderOutput);
     await installVm({
       vm: options.vm,
@@ -30,6 +33,7 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
       makeBootFolder: true,
       program: "eliloader",
       ownsStandardError: !options.quiet,
+      saysSteps: options.logging && !options.quiet,
       offline: false,
       progress: progressFor(process.stderr, { quiet: options.quiet }),
       format,
@@ -40,15 +44,26 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
+    const isQuiet = argv.includes("-q") || argv.includes("--quiet");
+    const about = { vm: vmNamedIn(argv), program: "eliloader", ownsStandardError: !isQuiet };
+    await logFailedStart(error, { ...about, environment: process.env });
     if (error.code === "USAGE") {
       // The toolstack shows its user what follows the last line's mark, and with -q reads nothing else.
-      const usage = argv.includes("-q") || argv.includes("--quiet") || format === "sxp" ? "" : `${ELILOADER_USAGE}\n`;
+      const usage = isQuiet || format === "sxp" ? "" : `${ELILOADER_USAGE}\n`;
       process.stderr.write(`${usage}${formatFailure(usageFailure(error), format, "eliloader")}`);
       return 2;
     }
     process.stderr.write(formatFailure(error, format, "eliloader"));
     return error.code === "SECOND_ROUND_FAILED" ? 3 : 1;
   }
+}
+
+/**
+ * Who asks for the steps gets them, though the host's settings want no log: with -q, standard error is the toolstack's,
+ * and they are in the system log.
+ */
+function logOf({ logging, quiet }: EliloaderBoot, log: LogSettings): LogSettings {
+  return logging && quiet && log.form === "none" ? { ...log, form: "syslog" } : log;
 }
 
 /** The old xapi's arguments are escaped for sxp already; in the simple formats there is no escaping. */

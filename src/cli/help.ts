@@ -49,6 +49,7 @@ What is not given is recognised from the tree.
   --keyring FILE keys that may sign (repeat it for more), in place of /usr/share/keyrings and /etc/guestboot/keyrings
   --accept-expired-keys   signatures of keys that have expired since count: for archives
   --sha256 kernel=DIGEST, --sha256 ramdisk=DIGEST   pinned digests, which beat every index
+  --log FORM     how the steps are told: syslog, json (lines on standard error), none
   --json         machine-readable`,
   },
   fetch: {
@@ -67,6 +68,7 @@ Resolves as \`guestboot resolve\` does, downloads through the cache, and puts th
   --fixups FOLDER  and what the maps (*.map) in that folder have for this initrd
   --repack       unpack the initrd and pack it anew, in place of appending to it
   --decompress-kernel  write the ELF image of the kernel, for a host whose Xen cannot unpack its payload
+  --log FORM     how the steps are told: syslog, json (lines on standard error), none
   --quiet        no progress`,
   },
   entries: {
@@ -191,6 +193,7 @@ remove    refuses while a VM starts from it (--force: does not)
                        how much proof the files need, as for \`guestboot resolve\`
   --proxy URL, --ca-file FILE
   --offline            everything from the cache; nothing is asked of the network
+  --log FORM           how the steps are told: syslog, json (lines on standard error), none
   --json               machine-readable; --quiet: no progress`,
   },
   vm: {
@@ -217,8 +220,8 @@ finish      make the next start boot from the VM's own disk
 guestboot host uninstall [--dry-run] [--json]
 guestboot host status [--json]
 
-install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader, or entries into
-            /etc/xenopsd.conf. The old programs are kept beside them
+install     puts links to guestboot where this host's toolstacks look for pygrub and eliloader (also where a file in
+            /etc/xenopsd.conf.d says), or entries into /etc/xenopsd.conf. The old programs are kept beside them
 uninstall   puts everything back as it was, also after an installation that was broken off
 status      who is called. Exit status 1 when it is not guestboot everywhere: not installed, or an update of the host
             has put its own program back

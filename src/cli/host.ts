@@ -7,7 +7,7 @@ import { GuestbootError } from "../base/errors.ts";
 import { withLock } from "../base/lock.ts";
 import { ownExecutable } from "../base/program.ts";
 import { installOnHost, readHostState, uninstallFromHost } from "../pipeline/host-install.ts";
-import { planInstall, wordsOf, type Change } from "../pipeline/host-plan.ts";
+import { needsRestart, planInstall, wordsOf, type Change } from "../pipeline/host-plan.ts";
 import { isExecutable, surveyHost } from "../pipeline/host-survey.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { helpOf } from "./help.ts";
@@ -93,7 +93,7 @@ function mustBeThere(root: string, program: string): void {
 function tellInstalled(changes: readonly Change[], isDry: boolean): void {
   for (const change of changes) process.stdout.write(`${wordsOf(change)}\n`);
   if (changes.length === 0) process.stdout.write("nothing to change\n");
-  if (!isDry && changes.some(({ kind }) => kind === "entry")) {
+  if (!isDry && changes.some(needsRestart)) {
     process.stderr.write("xenopsd reads its settings when it starts: systemctl restart xenopsd-xc\n");
   }
 }
@@ -119,7 +119,9 @@ function tellStatus(root: string, program: string, json: boolean): boolean {
     for (const { loader, path: place, state: how } of places) {
       process.stdout.write(`${loader.padEnd(9)}  ${WORDS[how].padEnd(34)}  ${place}\n`);
     }
-    for (const change of missing) if (change.kind === "entry") process.stdout.write(`missing    ${wordsOf(change)}\n`);
+    // What is to be replaced stands above, as another program.
+    const absent = missing.filter((change) => change.kind === "entry" || !change.replaces);
+    for (const change of absent) process.stdout.write(`missing    ${wordsOf(change)}\n`);
     if (places.length === 0) process.stdout.write("no toolstack's loader was found here\n");
     if (missing.length > 0) process.stdout.write("guestboot host install makes this host use guestboot\n");
   }

@@ -16,7 +16,8 @@ import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
-import { logged, openStartLog } from "./start-log.ts";
+import type { StartBound } from "./libxl.ts";
+import { openStartLog, withLog } from "./start-log.ts";
 
 export interface InstallVm {
   readonly vm: string;
@@ -27,11 +28,15 @@ export interface InstallVm {
   readonly makeBootFolder: boolean;
   /** Nothing is asked of the network, whatever the settings say. */
   readonly offline: boolean;
+  /** The toolstack ends a start that takes longer; null: it does not. */
+  readonly bound?: StartBound | null;
   readonly progress: Progress;
   /** The program's name, for the log. */
   readonly program: string;
   /** false: standard error is the toolstack's, for a failure's last words alone. */
   readonly ownsStandardError: boolean;
+  /** Each step is said on standard error too. */
+  readonly saysSteps?: boolean;
   readonly format: OutputFormat;
   /** Where the answer goes; null for standard output. */
   readonly output: string | null;
@@ -43,10 +48,11 @@ export interface InstallVm {
 export async function installVm(install: InstallVm): Promise<void> {
   const log = openStartLog(install.settings.log, install);
   try {
-    await installLogged({ ...install, progress: logged(install.progress, log) });
+    await installLogged({ ...install, progress: withLog(install.progress, log) });
   } catch (thrown) {
-    log.fail(asGuestbootError(thrown));
-    throw thrown;
+    const error = asGuestbootError(thrown);
+    log.fail(error);
+    throw error;
   }
 }
 
@@ -55,7 +61,7 @@ async function installLogged(install: InstallVm): Promise<void> {
   for (const warning of settings.warnings) progress.warn(warning);
   prepareBootDirectory(install.bootFolder, { make: install.makeBootFolder });
   using output = openAnswerOutput(install.output);
-  using cancelled = cancellation("the VM is as it was");
+  using cancelled = cancellation("the VM is as it was", install.bound ?? null);
   await using records = await openRecordStore(settings);
   await records.recover?.(install.vm);
   await startInstallation({

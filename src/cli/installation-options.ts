@@ -3,10 +3,10 @@
  * out here, in their full length only; what stays is pygrub's.
  */
 import { GuestbootError } from "../base/errors.ts";
-import { isLogForm, type LogForm } from "../base/log-settings.ts";
-import { quote } from "../base/printable.ts";
+import type { LogForm } from "../base/log-settings.ts";
 import { NO_PATCHES, type GivenPatches } from "../pipeline/patches-wanted.ts";
 import { readArguments } from "./arguments.ts";
+import { LOG_OPTION, readLogForm } from "./command-log.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 
 export interface InstallationOptions {
@@ -21,7 +21,7 @@ export interface InstallationOptions {
   readonly others: readonly string[];
 }
 
-const OPTIONS = { ...PATCH_OPTIONS, offline: { type: "boolean" }, log: { type: "string" } } as const;
+const OPTIONS = { ...PATCH_OPTIONS, ...LOG_OPTION, offline: { type: "boolean" } } as const;
 
 /** pygrub's options that stand alone, at their shortest: after any other one comes its value. */
 const ALONE = ["quiet", "interactive", "list-entries", "not-really", "help", "isconfig", "debug", "guess"];
@@ -54,17 +54,11 @@ export function takeInstallationOptions(argv: readonly string[]): InstallationOp
   const patches = givenPatches(values);
   return {
     offline: values.offline === true,
-    log: values.log === undefined ? null : readLog(values.log),
+    log: readLogForm(values.log),
     patches,
     first: first === undefined ? null : `--${first}`,
     others,
   };
-}
-
-/** @throws USAGE */
-function readLog(word: string): LogForm {
-  if (isLogForm(word)) return word;
-  throw new GuestbootError("USAGE", `--log is syslog, json or none, and not ${quote(word)}`);
 }
 
 /** Does a value follow pygrub's option of that name? */

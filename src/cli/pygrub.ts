@@ -7,6 +7,7 @@ import { formatFailure } from "../toolstack/format.ts";
 import { bootFromDisk } from "./boot-from-disk.ts";
 import { PYGRUB_BOOT_FOLDER } from "./folders.ts";
 import { PYGRUB_USAGE, readPygrubOptions } from "./pygrub-options.ts";
+import { logFailedStart, vmNamedIn } from "./start-log.ts";
 
 export async function runPygrub(argv: readonly string[]): Promise<number> {
   try {
@@ -21,6 +22,12 @@ export async function runPygrub(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
+    await logFailedStart(error, {
+      vm: vmNamedIn(argv),
+      program: "pygrub",
+      ownsStandardError: false,
+      environment: process.env,
+    });
     if (error.code === "USAGE") process.stderr.write(`pygrub: ${error.message}\n${PYGRUB_USAGE}`);
     else process.stderr.write(formatFailure(error, "simple", "pygrub"));
     return 1;

@@ -7,29 +7,35 @@ import { wholeCatalog } from "../distro/whole-catalog.ts";
 import type { FileJson, ResolvedJson } from "../pipeline/installer-json.ts";
 import { lookUpInstaller, resolvedJson } from "../pipeline/installer-tree.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
+import { LOG_OPTION, withCommandLog } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
 import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
+import { withLog } from "./start-log.ts";
 
 export async function runResolve(argv: readonly string[]): Promise<number> {
   const json = wants(argv, "--json");
   return reporting("resolve", { json }, async () => {
-    const { values, positionals } = readArguments(argv, { ...TARGET_OPTIONS, ...TRUST_OPTIONS });
+    const { values, positionals } = readArguments(argv, { ...TARGET_OPTIONS, ...TRUST_OPTIONS, ...LOG_OPTION });
     if (values.help === true) {
       process.stdout.write(helpOf("resolve"));
       return;
     }
     const address = onlyOperand(positionals, "REPOSITORY");
-    const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
-    await using target = await openTarget(address, values, { settings, progress });
-    const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
-    for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
-    const resolved = resolvedJson(found);
-    if (json) printJson(resolved);
-    else printResolved(resolved, found.proved.by);
+    await withCommandLog({ command: "resolve", form: values.log, settings: settings.log }, async (log) => {
+      const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+      await using target = await openTarget(address, values, { settings, progress });
+      const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
+      for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
+      const resolved = resolvedJson(found);
+      log.step("resolved", `${resolved.family} ${resolved.release} ${resolved.arch} (${resolved.layout})`);
+      log.step("trust", trustWords(resolved, found.proved.by));
+      if (json) printJson(resolved);
+      else printResolved(resolved, found.proved.by);
+    });
   });
 }
 
@@ -42,7 +48,11 @@ function printResolved(resolved: ResolvedJson, by: string | null): void {
     ["kernel", file(resolved.kernel)],
     ...resolved.ramdisks.map((ramdisk): [string, string] => ["ramdisk", file(ramdisk)]),
     ["arguments", resolved.arguments === "" ? "(none)" : resolved.arguments],
-    ["trust", by === null ? resolved.trust : `${resolved.trust} (${by})`],
+    ["trust", trustWords(resolved, by)],
   ];
   for (const [name, value] of rows) process.stdout.write(`${name.padEnd(10)} ${printable(value)}\n`);
+}
+
+function trustWords({ trust }: ResolvedJson, by: string | null): string {
+  return by === null ? trust : `${trust} (${by})`;
 }

@@ -2,11 +2,10 @@
  * A VM's record as it is shown, in words and as JSON: everything but passwords.
  */
 import { printable } from "../base/printable.ts";
+import { HIDDEN, withoutSecrets } from "../base/secrets.ts";
 import { JOURNAL_KEY, readJournal, type Value } from "../pipeline/journal.ts";
 import { describeNextStart } from "../pipeline/next-start.ts";
 import type { VmRecord } from "../toolstack/vm-record.ts";
-
-const HIDDEN = "(set)";
 
 /** The record's fields and `next_start`, and `journal` where guestboot has changed something: what each was before. */
 export function shownJson(record: VmRecord): object {
@@ -51,24 +50,4 @@ function shownValue(key: string, value: Value): Value {
   if (typeof value !== "string") return value;
   if (/passw|passphrase|secret|token|credential/i.test(key)) return value === "" ? "" : HIDDEN;
   return withoutSecrets(value);
-}
-
-/** Text without users and passwords of addresses, and without the values of words that are named like passwords. */
-export function withoutSecrets(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/|\b(?:https?|ftp|socks\w*):\/*)(\S*)/gi, (_, scheme: string, rest: string) => {
-      return scheme + withoutUser(rest);
-    })
-    .replace(
-      /([\w./-]*(?:passw|passphrase|secret|token|rootpw)[\w./-]*\s*[=:])\s*("[^"]*"|'[^']*'|\S+)/gi,
-      `$1${HIDDEN}`,
-    );
-}
-
-/** What stands behind `scheme://`. A password may hold an `@` itself, and where it is written wrongly a slash too. */
-function withoutUser(rest: string): string {
-  const authority = /^[^/?#\\]*/.exec(rest)?.[0] ?? "";
-  if (authority.includes("@")) return rest.slice(authority.lastIndexOf("@") + 1);
-  const isHost = /^(?:[^:]*|\[[^\]]*\])(?::\d*)?$/.test(authority);
-  return isHost ? rest : rest.slice(rest.lastIndexOf("@") + 1);
 }

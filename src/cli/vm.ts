@@ -2,6 +2,7 @@
  * `guestboot vm`: a VM's boot state in words, and its changes: its installation begun again, a start from a pre-staged
  * image, the handing over to its disk. What each changes is planned elsewhere (pipeline/).
  */
+import * as path from "node:path";
 import type { ParseArgsOptionsConfig } from "node:util";
 import { GuestbootError, asGuestbootError } from "../base/errors.ts";
 import { printable, quote } from "../base/printable.ts";
@@ -67,7 +68,8 @@ export async function runVm(argv: readonly string[]): Promise<number> {
     if (strange !== undefined) throw new GuestbootError("USAGE", `vm ${verb} takes no --${strange}`);
     const settings = await readSettings(process.env);
     const isDryRun = values["dry-run"] === true;
-    const command: VmCommand = { settings, isDryRun, folder: values.dir ?? imageFolder() };
+    // The record is read by the toolstack, wherever this command is called.
+    const command: VmCommand = { settings, isDryRun, folder: path.resolve(values.dir ?? imageFolder()) };
     switch (verb) {
       case "show":
         return show(onlyOperand(operands, AN_ID), command, json);

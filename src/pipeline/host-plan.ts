@@ -3,10 +3,12 @@
  * a list of changes.
  *
  * xl, libvirt and the wrapper script of xenopsd from 2023 to 2026 run fixed paths, so a link is put there. xenopsd
- * itself takes paths from xenopsd.conf: a path that is named there gets a link, and where none leads to a program
- * (XCP-ng 8.3 has no eliloader) an entry names ours.
+ * itself takes paths from its settings: a path that is named there gets a link, and where none leads to a program
+ * (XCP-ng 8.3 has no eliloader) an entry in xenopsd.conf names ours. A fragment in xenopsd.conf.d beats that entry and
+ * is not ours to edit (nor could the old one be kept beside it: xenopsd reads all that is there), so what it names is
+ * made to lead to us instead.
  */
-import { entryOf } from "./host-conf.ts";
+import { settingOf, type ConfFile } from "./host-conf.ts";
 
 export type LoaderName = "pygrub" | "eliloader";
 
@@ -20,8 +22,10 @@ export interface Place {
 
 export interface HostFacts {
   readonly places: readonly Place[];
-  /** xenopsd.conf; null: this is no xapi host. */
-  readonly conf: string | null;
+  /** xenopsd's settings in the order in which it reads them; empty: this is no xapi host. */
+  readonly conf: readonly ConfFile[];
+  /** The loaders for which those name an absolute path with nothing at it. */
+  readonly lost: readonly LoaderName[];
   /** Is xenopsd's wrapper script there, which runs a fixed path? */
   readonly hasWrapper: boolean;
   /** Our names that lie in `OWN_FOLDER` already, from our package or an earlier installation. */
@@ -36,28 +40,46 @@ export type Change =
 
 export const LOADERS: readonly LoaderName[] = ["pygrub", "eliloader"];
 export const XENOPSD_CONF = "/etc/xenopsd.conf";
+export const XENOPSD_FRAGMENTS = "/etc/xenopsd.conf.d";
+/** In every PATH: where xenopsd finds a loader that its settings name without a folder, or not at all. */
+const SEARCHED_FOLDER = "/usr/bin";
 /** What the wrapper script runs, and where XenServer and XCP-ng have upstream's. */
 export const WRAPPED_PYGRUB = "/usr/libexec/xen/bin/pygrub";
 /** Where our names lie when an entry has to name one. */
 export const OWN_FOLDER = "/usr/libexec/guestboot";
 
-export function planInstall({ places, conf, hasWrapper, ready, program }: HostFacts): readonly Change[] {
+export function planInstall(facts: HostFacts): readonly Change[] {
+  const { places, conf, lost, program } = facts;
   return LOADERS.flatMap((loader): Change[] => {
     const own = places.filter((place) => place.loader === loader);
     const links = own
       .filter(({ holds }) => holds === "another")
       .map(({ path }): Change => ({ kind: "link", path, target: program, replaces: true }));
-    if (conf === null || own.some(({ holds }) => holds !== "nothing")) return links;
-    if (loader === "pygrub" && hasWrapper) {
-      return [{ kind: "link", path: WRAPPED_PYGRUB, target: program, replaces: false }];
-    }
-    const value = `${OWN_FOLDER}/${loader}`;
-    const named: Change[] = ready.includes(loader)
-      ? []
-      : [{ kind: "link", path: value, target: program, replaces: false }];
-    if (entryOf(conf, loader) === value) return named;
-    return [...named, { kind: "entry", path: XENOPSD_CONF, key: loader, value }];
+    if (conf.length === 0) return links;
+    if (lost.includes(loader)) return [...links, ...whereNamed(loader, facts)];
+    return own.some(({ holds }) => holds !== "nothing") ? links : whereNamed(loader, facts);
   });
+}
+
+/** xenopsd finds no program for a loader: what has it find ours. */
+function whereNamed(loader: LoaderName, { conf, lost, hasWrapper, ready, program }: HostFacts): Change[] {
+  const link = (path: string): Change => ({ kind: "link", path, target: program, replaces: false });
+  if (loader === "pygrub" && hasWrapper && !lost.includes(loader)) return [link(WRAPPED_PYGRUB)];
+  const setting = settingOf(conf, loader);
+  const isEditable = conf.some(({ path }) => path === XENOPSD_CONF);
+  if (!isEditable || (setting !== null && setting.path !== XENOPSD_CONF)) {
+    const name = setting?.value ?? loader;
+    return [link(name.startsWith("/") ? name : `${SEARCHED_FOLDER}/${name}`)];
+  }
+  const value = `${OWN_FOLDER}/${loader}`;
+  const named: Change[] = ready.includes(loader) ? [] : [link(value)];
+  if (setting?.value === value) return named;
+  return [...named, { kind: "entry", path: XENOPSD_CONF, key: loader, value }];
+}
+
+/** xenopsd reads its settings, and looks for what they name without a folder, when it starts. */
+export function needsRestart(change: Change): boolean {
+  return change.kind === "entry" || (!change.replaces && change.path.startsWith(`${SEARCHED_FOLDER}/`));
 }
 
 /** A change in words. */

@@ -1,12 +1,20 @@
 /**
- * Looks for the loaders of this host: at the paths that toolstacks of all ages run, and at those that xenopsd.conf
- * names. Changes nothing.
+ * Looks for the loaders of this host: at the paths that toolstacks of all ages run, and at those that xenopsd's settings
+ * name. Changes nothing.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
-import { entryOf } from "./host-conf.ts";
-import { LOADERS, OWN_FOLDER, WRAPPED_PYGRUB, XENOPSD_CONF, type HostFacts, type Place } from "./host-plan.ts";
+import { entriesOf, settingOf, type ConfFile } from "./host-conf.ts";
+import {
+  LOADERS,
+  OWN_FOLDER,
+  WRAPPED_PYGRUB,
+  XENOPSD_CONF,
+  XENOPSD_FRAGMENTS,
+  type HostFacts,
+  type Place,
+} from "./host-plan.ts";
 
 const LIBRARY_FOLDERS = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/libexec", "/usr/local/libexec"];
 const PROGRAM_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/opt/xensource/libexec", "/opt/xensource/bin"];
@@ -18,26 +26,47 @@ const LARGEST_CONF = 1024 * 1024;
 /**
  * @param root where the host's files are: `/`, or the root of an image
  * @param program our executable, as the host sees it
- * @throws HOST_UNCHANGEABLE when xenopsd.conf cannot be read
+ * @throws HOST_UNCHANGEABLE when one of xenopsd's settings files cannot be read
  */
 export function surveyHost(root: string, program: string): HostFacts {
-  const conf = readConf(path.join(root, XENOPSD_CONF));
+  const conf = readConfFiles(root);
   const xenFolders = LIBRARY_FOLDERS.flatMap((folder) =>
     namesIn(path.join(root, folder))
       .filter((name) => /^xen(-[\d.]+)?$/.test(name))
       .map((name) => `${folder}/${name}/bin`),
   );
-  const searched = conf === null ? [] : (entryOf(conf, "search-path") ?? "").split(":").filter(isAbsolute);
-  const folders = [...new Set([...PROGRAM_FOLDERS, ...xenFolders, ...searched])];
+  // Each search-path is added to those before it.
+  const searched = conf.flatMap(({ text }) => entriesOf(text, "search-path").flatMap((each) => each.split(":")));
+  const folders = [...new Set([...PROGRAM_FOLDERS, ...xenFolders, ...searched.filter(isAbsolute)])];
   const places = LOADERS.flatMap((loader) => {
-    const configured = conf === null ? null : entryOf(conf, loader);
+    const configured = settingOf(conf, loader)?.value ?? null;
     const named = configured !== null && isAbsolute(configured) && path.basename(configured) !== WRAPPER;
     const paths = [...folders.map((folder) => `${folder}/${loader}`), ...(named ? [configured] : [])];
     return placesAt(root, loader, [...new Set(paths.map((each) => path.normalize(each)))], program);
   });
   const hasWrapper = folders.some((folder) => fs.existsSync(path.join(root, folder, WRAPPER)));
   const ready = LOADERS.filter((loader) => isOurs(root, `${OWN_FOLDER}/${loader}`, program));
-  return { places: places.filter(({ holds }) => holds !== "nothing"), conf, hasWrapper, ready, program };
+  const lost = LOADERS.filter((loader) => {
+    const configured = settingOf(conf, loader)?.value ?? null;
+    return configured !== null && isAbsolute(configured) && !isThere(root, configured);
+  });
+  return { places: places.filter(({ holds }) => holds !== "nothing"), conf, lost, hasWrapper, ready, program };
+}
+
+/** xenopsd's settings, in the order in which it reads them: of its folder it takes every file, whatever its name. */
+function readConfFiles(root: string): ConfFile[] {
+  const fragments = namesIn(path.join(root, XENOPSD_FRAGMENTS)).sort();
+  return [XENOPSD_CONF, ...fragments.map((name) => `${XENOPSD_FRAGMENTS}/${name}`)].flatMap((file) => {
+    const text = readConf(path.join(root, file));
+    return text === null ? [] : [{ path: file, text }];
+  });
+}
+
+/** Is there anything at a path, as seen inside `root`? A link counts, wherever it leads. */
+function isThere(root: string, inside: string): boolean {
+  const folder = resolveIn(root, path.dirname(inside));
+  if (folder === null) return false;
+  return fs.lstatSync(path.join(root, folder, path.basename(inside)), { throwIfNoEntry: false }) !== undefined;
 }
 
 function placesAt(root: string, loader: Place["loader"], paths: readonly string[], program: string): Place[] {

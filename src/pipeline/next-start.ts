@@ -12,7 +12,12 @@ import { nextStart } from "./plan.ts";
 export function describeNextStart(record: VmRecord): string {
   try {
     if (record.PV_bootloader === "" && record.PV_kernel !== "") return describeDirectStart(record);
-    if (nextStart(record) === "disk") return "boots from its own disk";
+    // A start that was killed may have changed the record without an installer that ran.
+    const orAgain = `if no installer has run yet: guestboot vm reinstall ${record.uuid}`;
+    if (nextStart(record) === "disk") {
+      const isCutOff = record.cutOff?.some((change) => change.kind === "field" && change.field === "PV_bootloader");
+      return `boots from its own disk${isCutOff === true ? ` (the last start was cut off; ${orAgain})` : ""}`;
+    }
     const { family, release, arch, round } = readInstallRequest(record.other_config, record.uuid);
     const what = [family, release, arch].filter((word) => word !== null).join(" ");
     const refused = refusedWord(record);
@@ -25,7 +30,7 @@ export function describeNextStart(record: VmRecord): string {
     // Every installation of more than one round ends on the disk.
     return round === 1
       ? `installs ${what}`
-      : `boots from its own disk to end the installation of ${what} (round ${round})`;
+      : `boots from its own disk to end the installation of ${what} (round ${round}; ${orAgain})`;
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     return `fails: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;

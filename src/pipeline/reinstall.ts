@@ -11,7 +11,8 @@ import { fieldChanges, formerFields, keyChange } from "./record-fields.ts";
 
 /**
  * The changes after which the next start is the first round again. The last round removed `install-distro`; where the
- * journal or the record still tells the family (only Debian's kind has `debian-release`), nobody needs to name it.
+ * journal, a start that was cut off or the record still tells the family (only Debian's kind has `debian-release`),
+ * nobody needs to name it.
  * What an admin has set in PV_bootloader_args is left alone; what a pre-staged image's start was given by us is as it
  * was before.
  *
@@ -48,9 +49,11 @@ function firstRound(journal: Journal): string | null {
   return rememberedValue(journal, "other_config:install-round") === "1" ? "1" : null;
 }
 
-function familyOf({ other_config: config }: VmRecord, journal: Journal): string | null {
+function familyOf({ other_config: config, cutOff = [] }: VmRecord, journal: Journal): string | null {
   const now = config["install-distro"];
   if (now !== undefined) return now;
+  const removed = cutOff.find((change) => change.kind === "other_config" && change.key === "install-distro");
+  if (typeof removed?.from === "string") return removed.from;
   const was = rememberedValue(journal, "other_config:install-distro");
   if (typeof was === "string") return was;
   return config["debian-release"] === undefined ? null : "debianlike";

@@ -20,6 +20,11 @@ export interface VmRecord {
   readonly PV_ramdisk: string;
   readonly other_config: Readonly<Record<string, string>>;
   readonly VBDs: readonly VirtualBlockDevice[];
+  /**
+   * What a start has changed that was not seen to end: it may have been killed before its toolstack had the answer.
+   * Only stores that can tell have it.
+   */
+  readonly cutOff?: readonly RecordChange[];
 }
 
 export type BootField = "PV_bootloader" | "PV_bootloader_args" | "PV_args" | "PV_kernel" | "PV_ramdisk";

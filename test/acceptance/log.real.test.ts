@@ -1,37 +1,27 @@
 /**
- * What a start leaves in the system log: a datagram socket of Python's stands for it.
+ * What a start leaves in the system log.
  */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { programPath, start, temporaryFolder } from "../program.ts";
+import { logSocket, startLogReceiver, SYSLOG, type LogReceiver } from "./log-receiver.ts";
 import { installRecord, VM, writeRecord } from "./vm-records.ts";
 
 const folder = temporaryFolder();
 const at = (name: string) => path.join(folder.path, name);
-const socket = at("log");
 const set = {
   GUESTBOOT_STATE_DIR: at("state"),
   GUESTBOOT_CACHE_DIR: at("cache"),
   GUESTBOOT_BOOT_DIR: at("boot"),
-  GUESTBOOT_LOG_SOCKET: socket,
+  GUESTBOOT_LOG_SOCKET: logSocket(folder.path),
 };
 const TREE = "dists/bookworm/main/installer-amd64/current/images/netboot/xen";
 let web: Nginx;
-let receiver: ChildProcess;
-
-/** One message a line, as it came; "ready" first. */
-const RECEIVER = `import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-out = open(sys.argv[2], "ab", 0)
-print("ready", flush=True)
-while True: out.write(s.recv(65536) + b"\\n")`;
+let log: LogReceiver;
 
 beforeAll(async () => {
   const tree = at(`web/${TREE}`);
@@ -46,27 +36,14 @@ beforeAll(async () => {
   fs.mkdirSync(at("guest/boot/grub"), { recursive: true });
   fs.writeFileSync(at("guest/boot/grub/grub.cfg"), "menuentry one { linux /k secret=s3cr3t }\n");
   makeFilesystemImage({ path: at("disk.img"), type: "ext4", sizeMiB: 16, folder: at("guest") });
-  receiver = spawn("python3", ["-c", RECEIVER, socket, at("messages")], { stdio: ["ignore", "pipe", "inherit"] });
-  await once(receiver.stdout ?? receiver, "data");
+  log = await startLogReceiver(folder.path);
 });
 afterAll(async () => {
-  receiver.kill();
+  log[Symbol.dispose]();
   await web[Symbol.asyncDispose]();
   folder[Symbol.dispose]();
 });
-beforeEach(() => {
-  fs.truncateSync(at("messages"));
-});
-
-/** What has come, once something matches `last`. */
-async function messages(last: RegExp): Promise<string[]> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    const lines = fs.readFileSync(at("messages"), "utf8").split("\n").slice(0, -1);
-    if (lines.some((line) => last.test(line))) return lines;
-    await wait(10);
-  }
-  throw new Error(`no message like ${String(last)}: ${fs.readFileSync(at("messages"), "utf8")}`);
-}
+beforeEach(() => log.clear());
 
 function writeInstallation(): void {
   const record = installRecord(web.url.replace("//", "//me:s3cr3t@"));
@@ -74,8 +51,6 @@ function writeInstallation(): void {
   writeRecord(at("state"), { ...record, PV_args: "vncpassword=s3cr3t", other_config: config });
 }
 
-const SYSLOG =
-  /^<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (\w+)\[\d+\]: VM ([\w()-]+): ([a-z ]+) \(([\d.]+) ms\)(.*)$/;
 /** RFC 5424, section 6.2.1: the facility of daemons times 8, and the severity. */
 const INFO = 3 * 8 + 6;
 const WARNING = 3 * 8 + 4;
@@ -86,7 +61,7 @@ describe("an installation's start", () => {
     writeInstallation();
     const ended = await start(programPath("eliloader"), ["-q", `--vm=${VM}`, at("disk.img")], set);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
-    const lines = await messages(/answered/);
+    const lines = await log.messages(/answered/);
     const parsed = lines.map((line) => SYSLOG.exec(line) ?? [line]);
     for (const [, priority, program, vm, step] of parsed) {
       expect([priority, program, vm]).toEqual([String(step === "warning" ? WARNING : INFO), "eliloader", VM]);
@@ -111,7 +86,7 @@ describe("an installation's start", () => {
     expect(parsed[0]?.step).toBe("record read");
     expect(parsed.at(-1)?.step).toBe("answered");
     expect(ended.stderr).not.toContain("s3cr3t");
-    expect(fs.readFileSync(at("messages"), "utf8")).toBe("");
+    expect(log.text()).toBe("");
   });
 
   it("that fails says why, as JSON in the system log where standard error is the toolstack's", async () => {
@@ -120,7 +95,7 @@ describe("an installation's start", () => {
     const ended = await start(programPath("eliloader"), ["-q", `--vm=${VM}`, at("disk.img")], json);
     expect(ended.status).toBe(1);
     expect(ended.stderr).toMatch(/^RuntimeError: [^\n]*\n$/);
-    const last = (await messages(/"failed"/)).at(-1) ?? "";
+    const last = (await log.messages(/"failed"/)).at(-1) ?? "";
     expect(JSON.parse(last.slice(last.indexOf("{")))).toMatchObject({
       severity: "error",
       vm: VM,
@@ -137,7 +112,7 @@ describe("a start from disk", () => {
   it("goes on telling after it has given up its rights; no kernel arguments", async () => {
     const ended = await start(programPath("pygrub"), ["--runas=65534", ...argv], set);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
-    const lines = await messages(/answered/);
+    const lines = await log.messages(/answered/);
     expect(lines.map((line) => SYSLOG.exec(line)?.[4])).toEqual(["entry chosen", "copied out", "answered"]);
     expect(lines[0]).toMatch(/ pygrub\[\d+\]: .*: \/k$/);
     expect(lines.join("\n")).not.toContain("s3cr3t");
@@ -150,7 +125,7 @@ describe("a start from disk", () => {
     const ended = await start(programPath("pygrub"), argv, { ...set, ...change });
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     expect(ended.stdout).toMatch(/^kernel /);
-    expect(fs.readFileSync(at("messages"), "utf8")).toBe("");
+    expect(log.text()).toBe("");
   });
 
   it("refuses a log that there is not", async () => {

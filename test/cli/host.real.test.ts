@@ -38,6 +38,21 @@ const CHANGES = [
 ];
 
 describe("guestboot host", () => {
+  it("tells of a fragment that has xenopsd run something else, makes it lead to us, and puts that back", () => {
+    put("/etc/xenopsd.conf.d/mine.conf", "pygrub=/srv/mine/pygrub\neliloader=/srv/gone/eliloader\n");
+    put("/srv/mine/pygrub", "mine");
+    const before = host("status");
+    expect(before.status).toBe(1);
+    expect(before.stdout).toMatch(/^pygrub +another program +\/srv\/mine\/pygrub$/m);
+    expect(before.stdout).toMatch(/^missing +\/srv\/gone\/eliloader becomes a link to /m);
+    expect(host("install")).toMatchObject({ status: 0, stderr: "" });
+    expect(host("status")).toMatchObject({ status: 0, stderr: "" });
+    for (const each of ["/srv/mine/pygrub", "/srv/gone/eliloader"]) expect(fs.readlinkSync(at(each))).toBe(OURS);
+    expect(host("uninstall")).toMatchObject({ status: 0, stderr: "" });
+    expect(fs.readFileSync(at("/srv/mine/pygrub"), "utf8")).toBe("mine");
+    expect(fs.existsSync(at("/srv/gone"))).toBe(false);
+  });
+
   it("tells in words what it would change, changes it, and puts it back", () => {
     const dry = host("install", "--dry-run");
     expect(dry).toMatchObject({ status: 0, stderr: "" });

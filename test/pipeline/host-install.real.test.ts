@@ -59,6 +59,27 @@ const HOSTS: Readonly<Record<string, () => void>> = {
   "entries that lead nowhere": () => {
     put("etc/xenopsd.conf", "pygrub = /gone/pygrub\neliloader=eliloader\nlog=syslog:xenopsd\n", 0o600);
   },
+  "an entry that leads nowhere, beside a program that nobody runs": () => {
+    put("usr/lib64/xen/bin/pygrub", "upstream");
+    put("etc/xenopsd.conf", "pygrub=/usr/lib64/xen/bin/pygrub-wrapper # gone with an update\n");
+  },
+  "fragments that name programs": () => {
+    put("etc/xenopsd.conf", "pygrub=/usr/libexec/xen/bin/pygrub\n");
+    put("usr/libexec/xen/bin/pygrub", "upstream");
+    put("srv/mine/pygrub", "mine");
+    put("srv/mine/eliloader", "mine");
+    put("etc/xenopsd.conf.d/loaders", "pygrub = '/srv/mine/pygrub'\neliloader=/srv/mine/eliloader # ours\n");
+  },
+  "fragments that lead nowhere": () => {
+    put("etc/xenopsd.conf", "# nothing\n");
+    put("etc/xenopsd.conf.d/10-pygrub.conf", "pygrub=/srv/mine/pygrub\n");
+    put("etc/xenopsd.conf.d/20-eliloader.conf", "eliloader=eliloader\n");
+    fs.mkdirSync(at("usr/bin"), { recursive: true });
+  },
+  "a fragment and no xenopsd.conf": () => {
+    put("etc/xenopsd.conf.d/pci.conf", "xen-platform-pci-bar-uc=false\n");
+    put("usr/lib64/xen/bin/pygrub", "upstream");
+  },
 };
 
 describe.each(Object.entries(HOSTS))("on %s", (_name, make) => {
@@ -162,6 +183,44 @@ it("an admin's own edit of xenopsd.conf is kept at an undoing", () => {
   uninstallFromHost(root.path);
   expect(fs.readFileSync(at("etc/xenopsd.conf"), "utf8")).toBe("eliloader = /gone\nsimulate=false\n");
   expect(fs.readdirSync(at("etc"))).toEqual(["xenopsd.conf"]);
+});
+
+/** What a plan has changed or made, without the folders of our own. */
+const planned = () => planInstall(surveyHost(root.path, PROGRAM)).map((change) => change.path);
+
+describe("fragments in xenopsd.conf.d", () => {
+  it("are read after xenopsd.conf in the order of their names, whatever they are called, and the last one counts", () => {
+    put("etc/xenopsd.conf", "eliloader=/a/eliloader\n");
+    put("etc/xenopsd.conf.d/B.conf", "eliloader=/b/eliloader\n");
+    put("etc/xenopsd.conf.d/a.conf", "eliloader=/c/eliloader\n");
+    put("etc/xenopsd.conf.d/a.conf.rpmsave", 'eliloader="/d/eliloader"\n#eliloader=/e/eliloader\n');
+    for (const each of ["a", "b", "c", "d", "e"]) put(`${each}/eliloader`, "theirs");
+    expect(planned()).toContain("/d/eliloader");
+    expect(planned().filter((each) => /^\/[abce]\//.test(each))).toEqual([]);
+  });
+
+  it("are never written to, nor is anything put beside them, which xenopsd would read", () => {
+    HOSTS["fragments that lead nowhere"]?.();
+    const fragments = () => execFileSync("grep", ["-r", "", at("etc/xenopsd.conf.d")], { encoding: "utf8" });
+    const before = fragments();
+    installOnHost(root.path, PROGRAM);
+    expect(fragments()).toBe(before);
+    for (const each of ["srv/mine/pygrub", "usr/bin/eliloader"]) expect(fs.readlinkSync(at(each))).toBe(PROGRAM);
+    expect(fs.readFileSync(at("etc/xenopsd.conf"), "utf8")).toBe("# nothing\n");
+  });
+
+  it("written after the installation are seen as what undoes it", () => {
+    HOSTS["XCP-ng 8.3: the wrapper's fixed path, no eliloader"]?.();
+    installOnHost(root.path, PROGRAM);
+    expect(planned()).toEqual([]);
+    put("srv/mine/eliloader", "mine");
+    put("etc/xenopsd.conf.d/mine.conf", "eliloader=/srv/mine/eliloader\n");
+    expect(planned()).toEqual(["/srv/mine/eliloader"]);
+    installOnHost(root.path, PROGRAM);
+    expect(planned()).toEqual([]);
+    uninstallFromHost(root.path);
+    expect(fs.readFileSync(at("srv/mine/eliloader"), "utf8")).toBe("mine");
+  });
 });
 
 it("an entry of xenopsd.conf is set and taken back to the byte", () => {

@@ -252,6 +252,9 @@ describe("what a record's next start is", () => {
     expect(describeNextStart(record(debian))).toBe("installs debianlike bookworm amd64");
     expect(describeNextStart(record({}, { PV_bootloader: "pygrub" }))).toBe("boots from its own disk");
     expect(describeNextStart(record({}))).toMatch(/^fails: .*no repository/);
+    expect(describeNextStart(record({ ...debian, "install-distro": "sleslike", "install-round": "2" }))).toMatch(
+      /^boots from its own disk to end the installation of sleslike .*\(round 2; .*guestboot vm reinstall \S+\)$/,
+    );
   });
 });
 

@@ -28,6 +28,7 @@ export interface SimulatedVm {
 
 export interface SimulatedVbd {
   ref: string;
+  uuid: string;
   VM: string;
   VDI: string;
   userdevice: string;
@@ -107,6 +108,7 @@ function addVbd(database: Database, wanted: Partial<SimulatedVbd> & { VM: string
     bootable: false,
     currently_attached: false,
     other_config: new Map(),
+    uuid: randomUUID(),
     ...wanted,
     ref: newRef(),
   };
@@ -185,6 +187,11 @@ const METHODS: Readonly<Record<string, Method>> = {
     await database.starting(vm);
     vm.power_state = "Running";
     return "";
+  },
+  "VBD.get_by_uuid"(database, [uuid]) {
+    const found = [...database.vbds.values()].find((vbd) => vbd.uuid === uuid);
+    if (found === undefined) throw new Failure("UUID_INVALID", "VBD", String(uuid));
+    return found.ref;
   },
   "VBD.get_record": (database, [ref]) => vbdRecord(vbdOf(database, ref)),
   "VBD.set_bootable"(database, [ref, bootable]) {

@@ -62,6 +62,13 @@ export function readUnfinished(record: VmRecord): readonly RecordChange[] | null
   return isLeftBehind && !isFinished ? changes.slice(0, begun) : null;
 }
 
+/** The changes of a start that made all of them and did not take its note away; null when there is none. */
+export function readCutOff(record: VmRecord): readonly RecordChange[] | null {
+  const text = record.other_config[UNFINISHED_KEY];
+  const changes = text === undefined ? null : parseChanges(text);
+  return changes?.every((change) => stateOf(record, change) === "to") === true ? changes : null;
+}
+
 export type ChangeState = "from" | "half" | "to" | "other";
 
 /** How far a change has been made. A key that is replaced is absent for a moment. */

@@ -2,8 +2,9 @@
  * VM records in xapi's database (XenServer, XCP-ng). One session for as long as the store is open.
  *
  * All the changes of a round are one function: made in an order that a kill cannot hurt (see unfinished.ts), and taken
- * back when one of them fails. Not covered: a kill after the last of them and before the answer is given leaves a VM
- * that boots from its disk; `guestboot vm reinstall` is for that.
+ * back when one of them fails. A kill after the last of them and before the answer is given leaves a VM that boots
+ * from its disk, and the note that was not taken away: what is read tells of it, and `guestboot vm reinstall` is for
+ * that.
  */
 import { GuestbootError } from "../../base/errors.ts";
 import { quote } from "../../base/printable.ts";
@@ -13,7 +14,7 @@ import { keepingDisk, makeChange, setOtherConfig } from "./make-change.ts";
 import { readVm, type XapiVm } from "./read-vm.ts";
 import { XapiFailure } from "./rpc.ts";
 import { openSession, type XapiLogin, type XapiSession } from "./session.ts";
-import { inOrder, readUnfinished, stateOf, UNFINISHED_KEY, writeUnfinished } from "./unfinished.ts";
+import { inOrder, readCutOff, readUnfinished, stateOf, UNFINISHED_KEY, writeUnfinished } from "./unfinished.ts";
 
 export interface XapiStore extends RecordStore, AsyncDisposable {
   /**
@@ -148,6 +149,8 @@ async function removeNote(session: XapiSession, vm: XapiVm): Promise<void> {
 
 /** The record that counts: what a killed start had begun to change is as it was before. */
 function asBeforeUnfinished(record: VmRecord): VmRecord {
+  const cutOff = readCutOff(record);
+  if (cutOff !== null) return { ...withoutNote(record), cutOff };
   const unfinished = readUnfinished(record) ?? [];
   const back = inverseOf(unfinished).reverse();
   return withoutNote(back.reduce(withChange, record));
