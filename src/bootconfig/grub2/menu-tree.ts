@@ -61,13 +61,12 @@ function readItem(
   step: MenuStep,
   around: readonly MenuStep[],
 ): MenuNode {
-  const lock = {
-    // Also where the list of superusers is empty: then it is locked for everybody.
-    isLocked: menu.environment.get("superusers") !== undefined && !item.isUnrestricted,
-    passwords: passwordsOf(run, usersOf(item.users ?? "")),
-  };
+  const { position, title, id } = step;
+  // Also where the list of superusers is empty: then it is locked for everybody.
+  const isLocked = menu.environment.get("superusers") !== undefined && !item.isUnrestricted;
+  const passwords = item.users === null ? [] : passwordsOf(run, usersOf(item.users));
   // What opens as a menu is locked as an entry is.
-  const here = [...around, { ...step, ...lock }];
+  const here: readonly MenuStep[] = [...around, { position, title, id, isLocked, passwords }];
   const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
   environment.set("chosen", here.map(nameInPath).join(">"));
   // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
@@ -75,7 +74,7 @@ function readItem(
   const below: Menu = { items: [], environment };
   const notes = new Notes();
   const files = run.files.copy();
-  const machine = newMachine({ ...run, notes, files }, below, functions);
+  const machine = newMachine(runOfEntry(run, notes, files), below, functions);
   machine.positional = item.arguments;
   execute(machine, item.body);
   const opened = machine.flow.kind === "menu" ? machine.flow.menu : item.kind === "submenu" ? below : null;
@@ -89,14 +88,36 @@ function readItem(
   const loaded = bootedBy(machine.loaded);
   if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
   const entry: BootEntry = {
-    title: item.title,
-    id: item.id,
-    ...loaded,
-    ...placed(step, around),
-    ...lock,
+    title,
+    id,
+    submenu: around.map((above) => above.title),
+    location: [...around, step],
+    kernel: loaded.kernel,
+    ramdisks: loaded.ramdisks,
+    arguments: loaded.arguments,
+    isLocked,
+    passwords,
     hotkey: item.hotkey,
   };
   return { kind: "entry", step, entry, reason: "", notes: notes.lines() };
+}
+
+/**
+ * What the run of an entry's body has of its own: its notes, and the loopback devices that it makes. Field by field, as
+ * in all that is done for each entry: a spread takes V8 as long as all else, before a function is compiled for speed.
+ */
+function runOfEntry(run: Run, notes: Notes, files: Run["files"]): Run {
+  return {
+    place: run.place,
+    files,
+    readBls: run.readBls,
+    steps: run.steps,
+    entries: run.entries,
+    configs: run.configs,
+    notes,
+    passwords: run.passwords,
+    trail: run.trail,
+  };
 }
 
 /** The names in a list of users. */

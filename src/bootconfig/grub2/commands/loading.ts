@@ -11,7 +11,7 @@ import type { FileReference } from "../../boot-config.ts";
 export const linux: Command = (call) =>
   load(call, (loaded, [name, ...rest]) => {
     if (name === undefined) return "names no kernel";
-    Object.assign(loaded, empty());
+    forget(loaded);
     loaded.kernel = { file: reference(call, name), arguments: commandLine(rest) };
     return null;
   });
@@ -21,10 +21,12 @@ export const initrd: Command = (call) =>
   load(call, (loaded, words) => {
     const files = words.filter((word) => !word.startsWith("-"));
     if (files.length === 0) return "names no file";
-    // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
-    const wrapped = files.filter((word) => word.startsWith("newc:"));
-    for (const word of wrapped) call.machine.run.notes.add(`${call.name}: ${shown(word)} is passed over`);
-    loaded.ramdisks = files.filter((word) => !wrapped.includes(word)).map((word) => reference(call, word));
+    loaded.ramdisks = [];
+    for (const word of files) {
+      // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
+      if (word.startsWith("newc:")) call.machine.run.notes.add(`${call.name}: ${shown(word)} is passed over`);
+      else loaded.ramdisks.push(reference(call, word));
+    }
     return null;
   });
 
@@ -33,7 +35,7 @@ export const multiboot: Command = (call) =>
   load(call, (loaded, words) => {
     const [name] = withoutOptions(words);
     if (name === undefined) return "names no kernel";
-    Object.assign(loaded, empty());
+    forget(loaded);
     loaded.multiboot = reference(call, name);
     return null;
   });
@@ -56,7 +58,7 @@ export const refuse =
   (what: string): Command =>
   (call) =>
     load(call, (loaded) => {
-      Object.assign(loaded, empty());
+      forget(loaded);
       loaded.refused = what;
       return null;
     });
@@ -64,6 +66,14 @@ export const refuse =
 /** What an entry has loaded before its first command. */
 export function empty(): Loaded {
   return { kernel: null, multiboot: null, modules: [], ramdisks: [], refused: null };
+}
+
+function forget(loaded: Loaded): void {
+  loaded.kernel = null;
+  loaded.multiboot = null;
+  loaded.modules = [];
+  loaded.ramdisks = [];
+  loaded.refused = null;
 }
 
 function load(call: Call, work: (loaded: Loaded, words: readonly string[]) => string | null): number {
@@ -89,10 +99,13 @@ function withoutOptions(words: readonly string[]): readonly string[] {
  * before each backslash and quotation mark, but for what is a byte's number already (`\x20`).
  */
 function commandLine(words: readonly string[]): string {
-  return words
-    .map((word) => {
-      const escaped = word.replace(/\\x[0-9a-fA-F]{2}|["'\\]/g, (found) => (found.length > 1 ? found : `\\${found}`));
-      return word.includes(" ") ? `"${escaped}"` : escaped;
-    })
-    .join(" ");
+  const line = words.join(" ");
+  // Most have neither quotation marks nor backslashes, and no blanks but those between the words.
+  const isPlain = !/["'\\]/.test(line) && words.every((word) => !word.includes(" "));
+  return isPlain ? line : words.map(escaped).join(" ");
+}
+
+function escaped(word: string): string {
+  const plain = word.replace(/\\x[0-9a-fA-F]{2}|["'\\]/g, (found) => (found.length > 1 ? found : `\\${found}`));
+  return word.includes(" ") ? `"${plain}"` : plain;
 }

@@ -45,5 +45,10 @@ export function readOptions(words: readonly string[], kinds: readonly OptionKind
   }
   const all = (name: string): readonly (string | null)[] =>
     given.filter((option) => option.name === name).map(({ value }) => value);
-  return { all, value: (name) => all(name).at(-1) ?? null, has: (name) => all(name).length > 0, operands };
+  return {
+    all,
+    value: (name) => given.findLast((option) => option.name === name)?.value ?? null,
+    has: (name) => given.some((option) => option.name === name),
+    operands,
+  };
 }
