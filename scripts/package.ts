@@ -14,6 +14,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
 import { bashCompletion, manPages, zshCompletion } from "./documentation.ts";
 import { newerSource } from "./freshness.ts";
 import { licencesInside, licencesOfLibraries } from "./licences.ts";
@@ -22,19 +23,24 @@ const root = path.dirname(import.meta.dirname);
 const dist = path.join(root, "dist");
 const PORTABLE = "/opt/guestboot";
 
-const EPOCH = process.env["SOURCE_DATE_EPOCH"] ?? "0";
+const program = path.join(dist, "guestboot");
 const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
 const { values: options, positionals } = parseArgs({
   options: { output: { type: "string", default: dist }, fast: { type: "boolean", default: false } },
   allowPositionals: true,
 });
 
+/** Of every file in a package; without the variable that says it, when the executable was built. Seconds since 1970. */
+function epoch(): string {
+  return process.env["SOURCE_DATE_EPOCH"] ?? String(Math.floor(fs.statSync(program).mtimeMs / 1000));
+}
+
 function run(command: string, args: readonly string[]): string {
   try {
     return execFileSync(command, args, {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH },
+      env: { ...process.env, SOURCE_DATE_EPOCH: fs.existsSync(program) ? epoch() : undefined },
       maxBuffer: 1 << 26,
     });
   } catch (error) {
@@ -44,7 +50,6 @@ function run(command: string, args: readonly string[]): string {
 }
 
 function build(): void {
-  const program = path.join(dist, "guestboot");
   if (fs.existsSync(program)) {
     const newer = newerSource(root, program, ["src", "distros", "scripts/executable.ts", "package-lock.json"]);
     if (newer === null) return;
@@ -53,7 +58,7 @@ function build(): void {
   run(process.execPath, [path.join(root, "scripts/build.ts")]);
 }
 
-function put(file: string, content: string, mode = 0o644): void {
+function put(file: string, content: string | Uint8Array, mode = 0o644): void {
   fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
   fs.writeFileSync(file, content, { mode });
 }
@@ -61,17 +66,17 @@ function put(file: string, content: string, mode = 0o644): void {
 /** Puts the folder at `folder`, to be used at `/opt/guestboot`. */
 function makePortable(folder: string): void {
   fs.mkdirSync(path.join(folder, "lib"), { recursive: true });
-  const program = path.join(folder, "guestboot");
-  fs.copyFileSync(path.join(dist, "guestboot"), program);
-  const needed = [...run("ldd", [program]).matchAll(/(\/\S+) \(0x/g)].map(([, file = ""]) => file);
-  if (needed.length < 5) throw new Error(`the libraries of ${program} were not found`);
+  const copied = path.join(folder, "guestboot");
+  fs.copyFileSync(program, copied);
+  const needed = [...run("ldd", [copied]).matchAll(/(\/\S+) \(0x/g)].map(([, file = ""]) => file);
+  if (needed.length < 5) throw new Error(`the libraries of ${copied} were not found`);
   for (const file of needed) {
     const copy = path.join(folder, "lib", path.basename(file));
     fs.copyFileSync(file, copy);
     fs.chmodSync(copy, 0o755);
   }
   const loader = `${PORTABLE}/lib/ld-linux-x86-64.so.2`;
-  run("patchelf", ["--set-interpreter", loader, "--force-rpath", "--set-rpath", `${PORTABLE}/lib`, program]);
+  run("patchelf", ["--set-interpreter", loader, "--force-rpath", "--set-rpath", `${PORTABLE}/lib`, copied]);
   for (const name of ["eliloader", "pygrub"]) fs.symlinkSync("guestboot", path.join(folder, name));
   putLicences(path.join(folder, "licenses"), { ...licencesInside(), ...licencesOfLibraries(needed) });
 }
@@ -82,39 +87,39 @@ function putLicences(folder: string, texts: Readonly<Record<string, string>>): v
 }
 
 /** What both packages hold beside the program. */
-function makeRoot(folder: string, program: string): void {
+function makeRoot(folder: string, installed: string, copyright: string): void {
   const conf = fs.readFileSync(path.join(root, "packaging/guestboot.conf"), "utf8");
   put(path.join(folder, "etc/guestboot.conf"), conf);
   for (const [name, text] of Object.entries(manPages(conf))) {
     // Not pygrub.8 itself: Xen's own package has it.
     const own = name === "pygrub.8" || name === "eliloader.8" ? `guestboot-${name}` : name;
-    put(path.join(folder, `usr/share/man/man${name.slice(-1)}/${own}`), text);
+    put(path.join(folder, `usr/share/man/man${name.slice(-1)}/${own}.gz`), gzipSync(text, { level: 9 }));
   }
   put(path.join(folder, "usr/share/bash-completion/completions/guestboot"), bashCompletion());
   put(path.join(folder, "usr/share/zsh/site-functions/_guestboot"), zshCompletion());
-  put(path.join(folder, "usr/share/doc/guestboot/copyright"), fs.readFileSync(path.join(root, "LICENSE"), "utf8"));
+  put(path.join(folder, "usr/share/doc/guestboot/copyright"), copyright);
   for (const unit of ["guestboot-prestage.service", "guestboot-prestage.timer"]) {
     put(path.join(folder, "usr/lib/systemd/system", unit), fs.readFileSync(path.join(root, "packaging", unit), "utf8"));
   }
   fs.mkdirSync(path.join(folder, "usr/libexec/guestboot"), { recursive: true });
   for (const name of ["eliloader", "pygrub"]) {
-    fs.symlinkSync(program, path.join(folder, "usr/libexec/guestboot", name));
+    fs.symlinkSync(installed, path.join(folder, "usr/libexec/guestboot", name));
   }
 }
 
 function packPortable(work: string): string {
   makePortable(path.join(work, "guestboot"));
   const output = path.join(options.output, `guestboot-${version}-portable-x86_64.tar${options.fast ? "" : ".gz"}`);
-  const order = ["--sort=name", `--mtime=@${EPOCH}`, "--owner=0", "--group=0", "--numeric-owner"];
+  const order = ["--sort=name", `--mtime=@${epoch()}`, "--owner=0", "--group=0", "--numeric-owner"];
   run("tar", ["-C", work, ...order, ...(options.fast ? [] : ["-I", "gzip -n"]), "-cf", output, "guestboot"]);
   return output;
 }
 
 function packDeb(work: string): string {
   const folder = path.join(work, "root");
-  makeRoot(folder, "/usr/bin/guestboot");
+  makeRoot(folder, "/usr/bin/guestboot", DEBIAN_COPYRIGHT);
   fs.mkdirSync(path.join(folder, "usr/bin"));
-  fs.linkSync(path.join(dist, "guestboot"), path.join(folder, "usr/bin/guestboot"));
+  fs.linkSync(program, path.join(folder, "usr/bin/guestboot"));
   putLicences(path.join(folder, "usr/share/doc/guestboot/licenses"), licencesInside());
   const control = `Package: guestboot
 Version: ${version}
@@ -138,6 +143,18 @@ Description: boot loader for Xen guests
   return output;
 }
 
+/** Debian has the licence's text on every host, and wants it pointed at. */
+const DEBIAN_COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: guestboot
+Comment: The licences of what the executable has inside lie in the folder licenses.
+
+Files: *
+Copyright: the authors of guestboot
+License: Apache-2.0
+ On Debian systems, the text of the Apache License, version 2.0, is in
+ /usr/share/common-licenses/Apache-2.0.
+`;
+
 function scriptOf(lines: string): string {
   return `#!/bin/sh\nset -e\n${lines}`;
 }
@@ -160,7 +177,7 @@ const PURGE = `if [ "$1" = purge ]; then rm -rf /var/cache/guestboot; fi
 
 function packRpm(work: string): string {
   const folder = path.join(work, "root");
-  makeRoot(folder, `${PORTABLE}/guestboot`);
+  makeRoot(folder, `${PORTABLE}/guestboot`, fs.readFileSync(path.join(root, "LICENSE"), "utf8"));
   makePortable(path.join(folder, PORTABLE));
   fs.mkdirSync(path.join(folder, "usr/bin"));
   fs.symlinkSync(`${PORTABLE}/guestboot`, path.join(folder, "usr/bin/guestboot"));
@@ -173,9 +190,11 @@ Version: ${version}
 Release: 1
 Summary: Boot loader for Xen guests
 License: Apache-2.0
+Group: System Environment/Base
 AutoReqProv: no
 %description
-Starts installations of Xen guests from a repository, and boots guests from their disks.
+Starts installations of Xen guests from a repository, and boots guests from
+their disks: a drop-in for eliloader and pygrub.
 %post
 ${RELOAD}%preun
 set -e

@@ -29,10 +29,10 @@ const COMMON = [
   "/usr/libexec/guestboot/pygrub",
   "/usr/share/bash-completion/completions/guestboot",
   "/usr/share/doc/guestboot/copyright",
-  "/usr/share/man/man1/guestboot.1",
-  "/usr/share/man/man5/guestboot.conf.5",
-  "/usr/share/man/man8/guestboot-eliloader.8",
-  "/usr/share/man/man8/guestboot-pygrub.8",
+  "/usr/share/man/man1/guestboot.1.gz",
+  "/usr/share/man/man5/guestboot.conf.5.gz",
+  "/usr/share/man/man8/guestboot-eliloader.8.gz",
+  "/usr/share/man/man8/guestboot-pygrub.8.gz",
   "/usr/share/zsh/site-functions/_guestboot",
 ];
 /** The executable has them inside: package.json's dependencies, what these depend on, the runtime, and ourselves. */
