@@ -83,7 +83,9 @@ export function kernelConfinement(): KernelConfinement {
     leaveIoUring() {
       // libuv makes its descriptors anew, as after fork(2), and takes epoll_ctl(2) where there is no io_uring.
       install(seccompDenials([IO_URING_SETUP]));
-      check("uv_loop_fork", c.uv_loop_fork(c.uv_default_loop()));
+      const result = c.uv_loop_fork(c.uv_default_loop());
+      if (result !== 0)
+        throw failed(`uv_loop_fork: ${process.getBuiltinModule("node:util").getSystemErrorMessage(result)}`);
     },
     filterCalls: install,
   };

@@ -4,13 +4,14 @@
 import { describe, expect, it } from "vitest";
 import { judge, type Seen } from "./judge.ts";
 import { isPossible, listPoints } from "./points.ts";
-import { readTrace, stepOf } from "./trace.ts";
-import { uncoveredCalls } from "./try-points.ts";
+import { placesOf, readTrace, stepOf } from "./trace.ts";
+import { uncoveredPlaces, wantedPlaces } from "./try-points.ts";
 
 const hit = { name: "openat", nth: 3, target: "/cache/tmp/x", isInjected: true };
 const failed: Seen = {
   error: "EIO",
   hit,
+  place: "openat /tmp/TEMPORARY, number 2",
   status: 1,
   signal: null,
   stdout: "",
@@ -108,14 +109,29 @@ describe("the list of points", () => {
     expect(steps).toContain("read socket");
   });
 
-  it("says which call no fault was put into", () => {
-    const [write] = calls.filter(({ name, nth }) => name === "write" && nth === 2);
-    const injected = readTrace(
-      `write(30</x/tmp/other~78~1>, "{}", 2) = -1 ENOSPC (No space left on device) (INJECTED)\n`,
-    );
-    if (write === undefined || injected[0] === undefined) throw new Error("both are in the logs");
-    expect(injected[0].isInjected).toBe(true);
-    expect(uncoveredCalls([write], [], ["/w", "/x"])).toEqual([write]);
-    expect(uncoveredCalls([write], [injected[0]], ["/w", "/x"])).toEqual([]);
+  it("says which error was put into no call of that place, whatever its number was", () => {
+    const trace = { calls, folder: "/w" };
+    const point = (nth: number, error: string) => ({ call: "write", nth, error, counted: "thread" }) as const;
+    const wanted = wantedPlaces([point(2, "ENOSPC"), point(2, "EIO")], [trace, trace]);
+    expect(wanted.map(({ place }) => place)).toEqual(Array(2).fill("write /tmp/TEMPORARY, number 1"));
+    // Another run, in which something else was written before.
+    const log = `write(1<pipe:[4]>, "a", 1) = 1
+write(9<pipe:[5]>, "b", 1) = 1
+write(30</x/tmp/other~78~1>, "{}", 2) = -1 ENOSPC (No space left on device) (INJECTED)
+`;
+    const injected = readTrace(log);
+    expect(injected.map(({ isInjected }) => isInjected)).toEqual([false, false, true]);
+    const seen = { ...failed, place: placesOf(injected, ["/x"]).at(-1) ?? null };
+    const tried = [{ point: point(3, "ENOSPC"), seen, verdict: judge(seen) }];
+    expect(uncoveredPlaces(wanted, []).length).toBe(2);
+    expect(uncoveredPlaces(wanted, tried).map((each) => each.point.error)).toEqual(["EIO"]);
+  });
+
+  it("wants no call that only one of the starts has", () => {
+    const more = readTrace(`${LOG}read(23<socket:[99]>, "more", 65536) = 4\n`);
+    const point = { call: "read", nth: 3, error: "ECONNRESET", counted: "thread" } as const;
+    expect(wantedPlaces([point], [{ calls: more, folder: "/w" }])).toHaveLength(1);
+    const both = [more, calls].map((each) => ({ calls: each, folder: "/w" }));
+    expect(wantedPlaces([point], both)).toEqual([]);
   });
 });

@@ -7,6 +7,8 @@ export interface Seen {
   readonly error: string;
   /** The call that the fault was put into; null when the start made none that was counted so. */
   readonly hit: Call | null;
+  /** Where in a start that call is; see `placesOf`. */
+  readonly place: string | null;
   readonly status: number | null;
   readonly signal: string | null;
   readonly stdout: string;

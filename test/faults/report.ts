@@ -41,7 +41,7 @@ export function findingsText(results: readonly StartResult[]): string {
         (finding) => `${start}: ${point.call} ${point.nth} ${point.error} ${seen.hit?.target ?? ""}: ${finding}`,
       ),
     ),
-    ...uncovered.map((step) => `${start}: no fault was put into: ${step}`),
+    ...uncovered.map((step) => `${start}: was not tried: ${step}`),
   ]);
   return lines.map((line) => `${line}\n`).join("");
 }

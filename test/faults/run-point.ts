@@ -9,7 +9,7 @@ import type { Seen } from "./judge.ts";
 import type { Point } from "./points.ts";
 import { WATCHED } from "./points.ts";
 import { answerOf, type WholeStart } from "./starts.ts";
-import { readTrace, type Call } from "./trace.ts";
+import { placesOf, readTrace, type Call } from "./trace.ts";
 
 const STRACE = "/usr/bin/strace";
 const TIMEOUT_MS = 90_000;
@@ -38,7 +38,7 @@ export async function runPoint(whole: WholeStart, point: Point): Promise<Seen> {
   for (let waited = 0; others().length > 0 && waited < OWNER_MS; waited += 50) await wait(50);
   const seen = {
     error: point.error,
-    hit: hitOf(log, point),
+    ...hitOf(log, point, whole.folder),
     status: ended.status,
     signal: ended.signal,
     stdout: ended.stdout,
@@ -95,9 +95,11 @@ async function traced(whole: WholeStart, options: readonly string[]): Promise<{ 
   return { ended: { ...ended, stderr }, log: fs.readFileSync(file, "utf8") };
 }
 
-function hitOf(log: string, { call, nth, error }: Point): Call | null {
-  const injected = readTrace(log).find((each) => each.isInjected);
-  if (injected !== undefined) return { ...injected, nth };
+function hitOf(log: string, { call, nth, error }: Point, folder: string): Pick<Seen, "hit" | "place"> {
+  const calls = readTrace(log);
+  const index = calls.findIndex((each) => each.isInjected);
+  const injected = calls[index];
+  if (injected !== undefined) return { hit: { ...injected, nth }, place: placesOf(calls, [folder])[index] ?? null };
   const isHit = log.includes("(INJECTED)") || (error.startsWith("SIG") && log.includes(`killed by ${error}`));
-  return isHit ? { name: call, nth, target: "", isInjected: true } : null;
+  return { hit: isHit ? { name: call, nth, target: "", isInjected: true } : null, place: null };
 }

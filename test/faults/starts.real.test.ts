@@ -91,6 +91,15 @@ describe("where a start once ended wrongly:", () => {
     expect(seen.stderr).toMatch(words);
   });
 
+  it("no pipe can be made for the event loop that goes on without io_uring", async () => {
+    const { whole, calls } = startOf("disk");
+    const last = ownCalls(calls, whole.firstOwn).findLast(({ name }) => name === "pipe2");
+    const point = { call: "pipe2", nth: last?.nth ?? 0, error: "EMFILE", counted: "thread" } as const;
+    const seen = await runPoint(whole, point);
+    expect(judge(seen)).toMatchObject({ kind: "failed cleanly", findings: [] });
+    expect(seen.stderr).toMatch(/rights could not be given up: uv_loop_fork: too many open files/);
+  });
+
   it.each(OWNER_POINTS)("the owner's $call meets $error", async (point) => {
     const seen = await runPoint(startOf("disk").whole, point);
     expect(judge(seen).findings).toEqual([]);

@@ -54,10 +54,26 @@ export function stepOf(call: Call, folders: readonly string[]): string {
   target = target
     .replaceAll(/[^/~ ]+~\d+~[0-9a-f]+/g, "TEMPORARY")
     .replaceAll(/\d+~[0-9a-f]{16}/g, "MARK")
+    .replaceAll(/(guestboot-root)-[A-Za-z0-9]{6}/g, "$1")
     .replaceAll(/(boot_(?:kernel|ramdisk))\.[a-z0-9]{6}/g, "$1")
     .replaceAll(/\/proc\/\d+/g, "/proc/PID")
     .replaceAll(/:\[\d+\]/g, "");
   return `${call.name} ${target}`;
+}
+
+/**
+ * Which step each call is and the how many-th of its kind, in words: that call in each run, also where what runs beside
+ * it has changed its number.
+ * @param calls from the first one on
+ */
+export function placesOf(calls: readonly Call[], folders: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  return calls.map((call) => {
+    const step = stepOf(call, folders);
+    const order = (counts.get(step) ?? 0) + 1;
+    counts.set(step, order);
+    return `${step}, number ${order}`;
+  });
 }
 
 /**

@@ -1,16 +1,16 @@
 /**
- * All points of the two starts, a few beside each other, and those that were not met once more: how often the event
- * loop wakes differs between two runs, and with it the counts.
+ * All points of the two starts, a few beside each other. How often the event loop wakes differs between two runs, and
+ * with it the counts: what was not met is tried once more, and then with the numbers beside its own.
  */
 import * as path from "node:path";
 import { makeDebianMirror } from "../../fixtures/debian-installer.ts";
 import { makeInstallerLookalike } from "../../fixtures/installer-lookalike.ts";
 import { startNginx } from "../../fixtures/nginx.ts";
 import { judge, type Seen, type Verdict } from "./judge.ts";
-import { firstErrors, isPossible, listPoints, ownCalls, OWNER_POINTS, type Point } from "./points.ts";
+import { firstErrors, isPossible, listPoints, OWNER_POINTS, type Point } from "./points.ts";
 import { runPoint, traceWhole } from "./run-point.ts";
 import { diskBoot, installation, type WholeStart } from "./starts.ts";
-import { isEventLoop, stepOf, type Call } from "./trace.ts";
+import { isEventLoop, placesOf, type Call } from "./trace.ts";
 
 export interface Tried {
   readonly point: Point;
@@ -21,7 +21,7 @@ export interface Tried {
 export interface StartResult {
   readonly start: string;
   readonly tried: readonly Tried[];
-  /** Calls of the start without a fault that no fault was put into. */
+  /** Errors and calls of the start without a fault that did not come together. */
   readonly uncovered: readonly string[];
 }
 
@@ -40,7 +40,8 @@ export interface Trying {
   readonly onProgress: (line: string) => void;
 }
 
-const MOST_PASSES = 4;
+/** So many calls beside its place is a point looked for. */
+const FARTHEST = 3;
 
 export async function tryPoints(folder: string, options: Trying): Promise<StartResult[]> {
   const mirror = path.join(folder, "mirror");
@@ -59,34 +60,34 @@ export async function tryPoints(folder: string, options: Trying): Promise<StartR
 }
 
 async function tryStart(name: string, lanes: readonly WholeStart[], options: Trying): Promise<StartResult> {
+  const traces: Trace[] = [];
+  for (const lane of lanes) traces.push({ calls: await traceWhole(lane), folder: lane.folder });
   const [first] = lanes;
-  if (first === undefined) throw new Error("there must be a lane");
-  const calls = await traceWhole(first);
-  for (const lane of lanes.slice(1)) await traceWhole(lane);
-  const folders = lanes.map((lane) => lane.folder);
+  const [trace] = traces;
+  if (first === undefined || trace === undefined) throw new Error("there must be a lane");
   const isWanted = (point: Point) => options.call === null || point.call === options.call;
-  const listed = [...listPoints(calls, first.firstOwn), ...OWNER_POINTS].filter(isWanted);
+  const listed = [...listPoints(trace.calls, first.firstOwn), ...OWNER_POINTS].filter(isWanted);
   const all = options.oneError ? firstErrors(listed) : listed;
   const { k, of } = options.part;
   const part = all.slice(Math.floor(((k - 1) * all.length) / of), Math.floor((k * all.length) / of));
   const points = part.filter((_, index) => index % options.every === 0);
-  /** Only a whole run can say that no call was left out. */
-  const isWhole = options.every === 1 && of === 1;
-  const tried: Tried[] = [];
-  const hits = () => tried.flatMap(({ seen }) => (seen.hit === null ? [] : [seen.hit]));
-  let left: readonly Point[] = points;
-  for (let pass = 0; pass < MOST_PASSES && left.length > 0; pass += 1) {
-    options.onProgress(`${name}: ${left.length} points${pass === 0 ? "" : " that were not met, once more"}`);
-    tried.push(...(await inLanes(lanes, left, options.onProgress)));
-    if (!isWhole) break;
-    const uncovered = uncoveredCalls(ownCalls(calls, first.firstOwn), hits(), folders);
-    left = points.filter(({ call, nth }) => uncovered.some((each) => each.name === call && each.nth === nth));
+  options.onProgress(`${name}: ${points.length} points`);
+  const tried = await inLanes(lanes, points, options.onProgress);
+  // Only a whole run can say that no call was left out.
+  if (options.every > 1 || of > 1) return { start: name, tried, uncovered: [] };
+
+  const wanted = wantedPlaces(points, traces);
+  let left = uncoveredPlaces(wanted, tried);
+  for (let away = 0; away <= FARTHEST && left.length > 0; away += 1) {
+    options.onProgress(`${name}: ${left.length} points that were not met, tried ${away} beside their place`);
+    const beside = left.flatMap(({ point }) => [
+      { ...point, nth: point.nth + away },
+      ...(away === 0 ? [] : [{ ...point, nth: point.nth - away }]),
+    ]);
+    tried.push(...(await inLanes(lanes, beside, options.onProgress)));
+    left = uncoveredPlaces(wanted, tried);
   }
-  const own = ownCalls(calls, first.firstOwn).filter(
-    ({ name: call }) => options.call === null || call === options.call,
-  );
-  const uncovered = !isWhole ? [] : uncoveredCalls(own, hits(), folders).map((call) => stepOf(call, folders));
-  return { start: name, tried, uncovered };
+  return { start: name, tried, uncovered: left.map(({ point, place }) => `${point.error}, ${place}`) };
 }
 
 async function inLanes(lanes: readonly WholeStart[], points: readonly Point[], onProgress: Trying["onProgress"]) {
@@ -110,18 +111,30 @@ async function inLanes(lanes: readonly WholeStart[], points: readonly Point[], o
   return tried;
 }
 
-/** The calls for which no fault met as many of their kind (that call on that file) as the start has. */
-export function uncoveredCalls(calls: readonly Call[], hits: readonly Call[], folders: readonly string[]): Call[] {
-  const met = new Map<string, Set<number>>();
-  for (const hit of hits) {
-    const step = stepOf(hit, folders);
-    met.set(step, (met.get(step) ?? new Set()).add(hit.nth));
-  }
-  const used = new Map<string, number>();
-  return calls.filter((call) => {
-    const step = stepOf(call, folders);
-    const order = (used.get(step) ?? 0) + 1;
-    used.set(step, order);
-    return order > (met.get(step)?.size ?? 0);
+/** A start without a fault, in a lane's folder. */
+export interface Trace {
+  readonly calls: readonly Call[];
+  readonly folder: string;
+}
+
+/** A point, and where in the start it is meant to be. */
+export interface WantedPlace {
+  readonly point: Point;
+  readonly place: string;
+}
+
+/** Where the points are, by the first trace; those alone that every start has: how often a socket is read differs. */
+export function wantedPlaces(points: readonly Point[], traces: readonly Trace[]): WantedPlace[] {
+  const [first, ...others] = traces.map(({ calls, folder }) => ({ calls, places: placesOf(calls, [folder]) }));
+  const known = others.map(({ places }) => new Set(places));
+  return points.flatMap((point) => {
+    const index = first?.calls.findIndex(({ name, nth }) => name === point.call && nth === point.nth) ?? -1;
+    const place = first?.places[index];
+    return place !== undefined && known.every((places) => places.has(place)) ? [{ point, place }] : [];
   });
+}
+
+export function uncoveredPlaces(wanted: readonly WantedPlace[], tried: readonly Tried[]): WantedPlace[] {
+  const met = new Set(tried.map(({ seen, point }) => `${point.error} ${seen.place ?? ""}`));
+  return wanted.filter(({ point, place }) => !met.has(`${point.error} ${place}`));
 }
