@@ -8,6 +8,8 @@
  * in the cache, without the parts that start programs, lock or answer.
  */
 import * as v8 from "node:v8";
+import { allowedCalls, MISSING_CALLS } from "../base/allowed-calls.ts";
+import { seccompProgram } from "../base/seccomp.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import { findBoot, placesOf } from "../pipeline/find-boot.ts";
@@ -50,6 +52,7 @@ function checkLoaded(): void {
 if (v8.startupSnapshot.isBuildingSnapshot()) {
   warmUpDisk(given("GUESTBOOT_WARM_UP_IMAGE"));
   warmUpGrub2();
+  seccompProgram(allowedCalls(process.pid, false), MISSING_CALLS);
   checkLoaded();
   v8.startupSnapshot.setDeserializeMainFunction(() => void main());
 } else {

@@ -3,12 +3,18 @@
  * executable has their code compiled. Nothing here runs in a start.
  */
 import * as fs from "node:fs";
+import { deniedCalls } from "../base/denied-calls.ts";
+import { restrictPaths } from "../base/landlock.ts";
 import { silent } from "../base/progress.ts";
 import { readSettings } from "../base/settings.ts";
+import { seccompDenials } from "../base/seccomp.ts";
+import type { SystemCalls } from "../base/system-call.ts";
 import { findFamily, type Catalog } from "../distro/catalog.ts";
 import { readInstallRequest } from "../distro/install-request.ts";
 import { wishesOfMirror } from "../distro/installer-arguments.ts";
 import { withAdminFiles } from "../distro/read-catalog.ts";
+import { needsOf } from "../pipeline/installation-needs.ts";
+import { reachOf, type InstallationNeeds } from "../pipeline/installation-reach.ts";
 import { obtainInstaller } from "../pipeline/obtain-installer.ts";
 import { planRound } from "../pipeline/plan.ts";
 import { vmTrust } from "../pipeline/trust-wanted.ts";
@@ -43,6 +49,9 @@ const RECORD = {
   },
 };
 
+/** One that has all. */
+const LANDLOCK_VERSION = 7;
+
 /** @param folder an empty one. @param catalogFile the catalog as the build has read it */
 export async function warmUpInstallation(folder: string, catalogFile: string): Promise<void> {
   const cacheFolder = `${folder}/cache`;
@@ -59,6 +68,10 @@ export async function warmUpInstallation(folder: string, catalogFile: string): P
   const location = parseLocation(request.repository);
   const host = { repositories: settings.repositories, environment: {} };
   const opened = await openRepository(location, vmRepositoryOptions(record, request, host));
+  planWalls(
+    needsOf({ ...host, trust: settings.trust, disk: "/dev/null", guestInstallerFolder: folder }, record, request),
+    cacheFolder,
+  );
   const store = openStore(cacheFolder);
   const repository = withoutWebPages(withoutIndexes(opened, store));
   sweepBootFiles(cacheFolder);
@@ -85,6 +98,14 @@ export async function warmUpInstallation(folder: string, catalogFile: string): P
   mark.told();
   mark[Symbol.dispose]();
   await opened[Symbol.asyncDispose]();
+}
+
+/** All of the walls but the kernel's part. */
+function planWalls(needs: InstallationNeeds, cacheFolder: string): void {
+  const reach = reachOf(needs, { writable: [cacheFolder], sockets: false, ports: [] }, []);
+  const calls: SystemCalls = { call: () => LANDLOCK_VERSION, addressOf: () => 0n };
+  restrictPaths(reach, calls);
+  seccompDenials(deniedCalls(process.pid, reach));
 }
 
 /** As the cache remembers a mirror that has no index. */
