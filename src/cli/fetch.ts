@@ -17,7 +17,7 @@ import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
-import { openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import { confineCommand, openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
@@ -39,9 +39,11 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     }
     const address = onlyOperand(positionals, "REPOSITORY");
     const folder = outputFolder(values.output);
-    const wanted = patchesWanted(null, "", givenPatches(values), values.fixups ?? null);
+    const patches = givenPatches(values);
+    const wanted = patchesWanted(null, "", patches, values.fixups ?? null);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
+    confineCommand(address, values, settings, { writable: [folder], patches, fixups: values.fixups });
     await using target = await openTarget(address, values, { settings, progress });
     using cancelled = cancellation("nothing was put into the folder");
     const store = openStore(cacheFolderOf(settings), { md5: typeof wanted?.fixupsFolder === "string" });

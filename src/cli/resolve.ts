@@ -9,7 +9,7 @@ import { lookUpInstaller, resolvedJson } from "../pipeline/installer-tree.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import { confineCommand, openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -24,6 +24,7 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     const address = onlyOperand(positionals, "REPOSITORY");
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
+    confineCommand(address, values, settings, { writable: [] });
     await using target = await openTarget(address, values, { settings, progress });
     const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
     for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
