@@ -127,11 +127,9 @@ const NEW_NAMESPACES = 0x7e020000;
 /** bits/socket.h */
 const FAMILIES = { unix: 1, ip4: 2, ip6: 10, netlink: 16 } as const;
 
-/** Which other programs an installation needs: none, those that read NFS, or also mount(8). */
-export type Programs = "none" | "some" | "mount";
-
 export interface NeededCalls {
-  readonly programs: Programs;
+  /** Programs that read NFS, mount(8) among them. */
+  readonly programs: boolean;
   /** A network: sockets of IP, and netlink, by which the C library learns of its addresses. */
   readonly network: boolean;
   /** Sockets in the file system: the toolstack's. */
@@ -142,21 +140,19 @@ export interface NeededCalls {
 export function deniedCalls(pid: number, { programs, network, sockets }: NeededCalls): Denials {
   const { unix, ...ofNetwork } = FAMILIES;
   const families = [...(sockets ? [unix] : []), ...(network ? Object.values(ofNetwork) : [])];
-  const hasPrograms = programs !== "none";
   return {
     denied: [
       ...[OTHER_PROCESSES, HOST, WAYS_IN, VIEWS, SERVING].flatMap((calls) => Object.values(calls)),
-      ...(programs === "mount" ? [] : Object.values(MOUNTS)),
-      ...(hasPrograms ? [] : [...Object.values(PROGRAMS), ...Object.values(IDENTITY)]),
+      ...(programs ? [] : [MOUNTS, PROGRAMS, IDENTITY].flatMap((calls) => Object.values<number>(calls))),
     ],
     bound: [
       { call: FCNTL, argument: 1, oneOf: FILE_CONTROLS },
       { call: PRLIMIT64, argument: 0, oneOf: [0] },
-      hasPrograms
+      programs
         ? { call: CLONE, argument: 0, without: NEW_NAMESPACES }
         : { call: CLONE, argument: 0, withBit: CLONE_THREAD },
       // Programs have numbers of their own, and limits, sockets and signals as they like.
-      ...(hasPrograms
+      ...(programs
         ? []
         : ([
             { call: KILL, argument: 1, oneOf: [0] },

@@ -11,13 +11,12 @@
 import { GuestbootError } from "./errors.ts";
 import type { SystemCalls } from "./system-call.ts";
 
+/** No program can be started. */
 export interface LandlockRules {
   /** Files, and folders with all that is below them. What is not there is left out. */
   readonly readable: readonly string[];
   /** May be read too; files may be made, linked and removed there. No devices, sockets or pipes. */
   readonly writable: readonly string[];
-  /** Programs may be started from there. */
-  readonly executable: readonly string[];
   /** TCP ports to connect to; null: any. No port can be listened on where they are given. */
   readonly ports: readonly number[] | null;
 }
@@ -110,7 +109,6 @@ export function restrictPaths(rules: LandlockRules, calls: SystemCalls): void {
       for (const path of paths) allowPath(path, rights & handled, calls, (rule) => add(PATH_BENEATH, rule));
     };
     allow(rules.readable, READ);
-    allow(rules.executable, READ | execute);
     allow(rules.writable, WRITE);
     for (const port of ports ?? []) if (!add(NET_PORT, portRule(port))) throw failed("landlock_add_rule");
     const flags = version >= ALL_THREADS_SINCE ? ALL_THREADS : 0;

@@ -43,6 +43,7 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     const wanted = patchesWanted(null, "", patches, values.fixups ?? null);
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
+    const catalog = wholeCatalog();
     confineCommand(address, values, settings, { writable: [folder], patches, fixups: values.fixups });
     await using target = await openTarget(address, values, { settings, progress });
     using cancelled = cancellation("nothing was put into the folder");
@@ -50,7 +51,7 @@ export async function runFetch(argv: readonly string[]): Promise<number> {
     const { signal } = cancelled;
     const resolved = await obtainInstaller({
       ...target,
-      catalog: wholeCatalog(),
+      catalog,
       store,
       freshness: freshnessOf(settings, { offline: values.offline === true }),
       cacheSize: settings.cache.maxSize,

@@ -24,9 +24,10 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     const address = onlyOperand(positionals, "REPOSITORY");
     const progress = progressFor(process.stderr, { quiet: values.quiet === true });
     const settings = await readSettings(process.env);
+    const catalog = wholeCatalog();
     confineCommand(address, values, settings, { writable: [] });
     await using target = await openTarget(address, values, { settings, progress });
-    const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
+    const found = await lookUpInstaller(target, catalog, cacheFolderOf(settings));
     for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
     const resolved = resolvedJson(found);
     if (json) printJson(resolved);

@@ -25,9 +25,8 @@ import { reachOf, type HostReach, type InstallationNeeds } from "./installation-
  * root can, where Landlock lets them be reached at all. No device nodes, raw sockets, signals, modules, clocks.
  */
 const FILES_OF_OTHERS = { CHOWN: 0, DAC_OVERRIDE: 1, DAC_READ_SEARCH: 2, FOWNER: 3 } as const;
-/** A server may want a port that only root has. */
-const NET_BIND_SERVICE = 10;
-const SYS_ADMIN = 21;
+/** Also for NFS servers that want a port which only root has. */
+const MOUNTING = { NET_BIND_SERVICE: 10, SYS_ADMIN: 21 } as const;
 
 /** Bytes. No start takes a fifth of it; a parser that is driven to more shall not take the host's memory along. */
 const MEMORY = 1024 ** 3;
@@ -48,22 +47,16 @@ declare const GUESTBOOT_WITHOUT: string | undefined;
 export function confineInstallation({ needs, host, memory }: ConfineInstallation): void {
   if (typeof GUESTBOOT_WITHOUT === "string" && GUESTBOOT_WITHOUT.includes("installation")) return;
   const reach = reachOf(needs, host, ownFolders());
-  const canMount = reach.programs === "mount";
   for (const folder of host.writable) makeFolder(folder);
   openMemoryGauge();
   const calls = fetchSystemCalls();
   const kernel = kernelConfinement(calls);
   const data = dataLimit(Math.max(memory, MEMORY));
-  kernel.limitResources({ core: 0, fileSize: LARGEST_FILE, ...(data === null || canMount ? {} : { data }) });
+  kernel.limitResources({ core: 0, fileSize: LARGEST_FILE, ...(data === null || reach.programs ? {} : { data }) });
   kernel.hideMemory();
   // A process inside Landlock mounts nothing.
-  if (!canMount) restrictPaths(reach, calls);
-  const hasPrograms = reach.programs !== "none";
-  const kept = [
-    ...Object.values(FILES_OF_OTHERS),
-    ...(hasPrograms ? [NET_BIND_SERVICE] : []),
-    ...(canMount ? [SYS_ADMIN] : []),
-  ];
+  if (!reach.programs) restrictPaths(reach, calls);
+  const kept = [...Object.values(FILES_OF_OTHERS), ...(reach.programs ? Object.values(MOUNTING) : [])];
   keepCapabilities(kept, calls);
   kernel.filterCalls(seccompDenials(deniedCalls(process.pid, reach)));
 }

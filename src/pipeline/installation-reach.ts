@@ -4,7 +4,6 @@
  * Files that are read: the system's own (programs, libraries, what names are looked up by), and those that the VM's
  * record, the command line or the host's settings name. So /etc/shadow, keys and homes are not among them.
  */
-import type { Programs } from "../base/denied-calls.ts";
 import type { NfsLocation, RepositoryLocation, UrlLocation } from "../repository/location.ts";
 
 /** What is the host's, whatever is installed. */
@@ -30,15 +29,14 @@ export interface InstallationNeeds {
 export interface Reach {
   readonly readable: readonly string[];
   readonly writable: readonly string[];
-  readonly executable: readonly string[];
   /** TCP ports to connect to; null: any. */
   readonly ports: readonly number[] | null;
   readonly network: boolean;
   readonly sockets: boolean;
-  readonly programs: Programs;
+  /** NFS is read by programs, and by mount(8). */
+  readonly programs: boolean;
 }
 
-const PROGRAMS = ["/usr", "/lib", "/lib64", "/bin", "/sbin"];
 /** What the runtime asks the kernel, libraries, and where the time zone is. */
 const SYSTEM = ["/usr", "/lib", "/lib64", "/proc", "/sys", "/dev/urandom", "/dev/random", "/etc/localtime"];
 const inEtc = (name: string) => `/etc/${name}`;
@@ -61,7 +59,6 @@ const NAME_SERVICE = 53;
 export function reachOf(needs: InstallationNeeds, host: HostReach, ownFolders: readonly string[]): Reach {
   const { locations, proxies, readable } = needs;
   const remote = locations.flatMap(remoteOf);
-  const programs: Programs = remote.some(({ transport }) => transport === "nfs") ? "mount" : "none";
   const network = remote.length > 0 || host.ports.length > 0;
   const files = locations.flatMap((location) => (location.transport === "file" ? [location.path] : []));
   return {
@@ -69,11 +66,10 @@ export function reachOf(needs: InstallationNeeds, host: HostReach, ownFolders: r
       (file) => file !== "",
     ),
     writable: [...host.writable, NOWHERE],
-    executable: programs === "none" ? [] : PROGRAMS,
     ports: portsOf(remote, proxies, host.ports),
     network,
     sockets: host.sockets,
-    programs,
+    programs: remote.some(({ transport }) => transport === "nfs"),
   };
 }
 

@@ -105,7 +105,7 @@ const BY_NUMBER: Readonly<Record<string, string>> = {
   "ptrace(PTRACE_SEIZE)": `loot.syscall(101, 0x4206, VICTIM, 0, 0)`,
   "unshare(CLONE_NEWUTS)": `loot.syscall(272, 0x04000000)`,
   "unshare(CLONE_NEWNS)": `loot.syscall(272, 0x00020200)`,
-  "setuid(1)": `loot.syscall(117, -1, -1, -1), loot.syscall(105, 0)`,
+  "setuid(0)": `loot.syscall(105, 0)`,
 };
 
 /** Refused whoever asks, or for want of a good argument: no control can be had without harm. */
@@ -115,7 +115,7 @@ const BY_NUMBER_WITHOUT_CONTROL: Readonly<Record<string, string>> = {
   fork: `loot.syscall(57)`,
   clone: `loot.syscall(56, 17, 0, 0, 0, 0)`,
   clone3: `loot.memory.fill(0), loot.memory.writeUInt32LE(17, 32), loot.syscall(435, loot.address, 64)`,
-  "kill everybody": `loot.syscall(62, -1, 0)`,
+  "kill(SIGCONT) of all": `loot.syscall(62, -1, 18)`,
   mount: `loot.syscall(165, loot.address, loot.address, loot.address, 0, 0)`,
   chroot: `text("/"), loot.syscall(161, loot.address)`,
   setns: `loot.syscall(308, 0, 0)`,
