@@ -58,7 +58,7 @@ export async function prepareWarmUp(folder: string, image: string): Promise<Warm
       ["guestboot", "cache", "list"],
       ["guestboot", "vm", "show", vms[0] ?? ""],
       ["guestboot", "help"],
-      // Last, since it gives all rights up.
+      // Last, since it gives up the runtime's permissions.
       ["guestboot", "entries", image, "--json"],
     ],
     checks: [["resolve", server.url], patch, ["help"]],

@@ -10,17 +10,24 @@
 import * as fs from "node:fs";
 import { GuestbootError, systemReason } from "./errors.ts";
 import { seccompDenials } from "./seccomp.ts";
+import { fetchSystemCalls, type SystemCalls } from "./system-call.ts";
 
 /** sys/prctl.h, sys/resource.h, linux/seccomp.h */
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NO_NEW_PRIVS = 38;
-const SYS_SECCOMP = 317n;
-const SECCOMP_SET_MODE_FILTER = 1n;
+const SECCOMP_SET_MODE_FILTER = 1;
 /** TSYNC: all threads. SPEC_ALLOW: without the slow mode of the processor that old kernels add to a filter. */
-const FILTER_FLAGS = 1n | 4n;
+const FILTER_FLAGS = 1 | 4;
 /** asm/unistd_64.h */
+const CALLS = { prctl: 157, chroot: 161, prlimit64: 302, seccomp: 317 } as const;
 const IO_URING_SETUP = 425;
 const INSTRUCTION_SIZE = 8;
+
+/** libuv's, which the runtime exports. */
+const LOOP_FUNCTIONS = {
+  uv_default_loop: { arguments: [], return: "pointer" },
+  uv_loop_fork: { arguments: ["pointer"], return: "int32" },
+} as const;
 
 const RESOURCES = { fileSize: 1, data: 2, core: 4, processes: 6, openFiles: 7, lockedMemory: 8 } as const;
 
@@ -43,25 +50,15 @@ export interface KernelConfinement {
 }
 
 /** @throws CONFINEMENT_FAILED where the C library cannot be called */
-export function kernelConfinement(): KernelConfinement {
-  const ffi = process.getBuiltinModule("node:ffi");
-  const { functions: c } = ffi.dlopen(null, {
-    chroot: { arguments: ["string"], return: "int32" },
-    prctl: { arguments: ["int32", "int64", "int64", "int64", "int64"], return: "int32" },
-    setrlimit: { arguments: ["int32", "pointer"], return: "int32" },
-    uv_default_loop: { arguments: [], return: "pointer" },
-    uv_loop_fork: { arguments: ["pointer"], return: "int32" },
-    syscall: { arguments: ["int64", "int64", "int64", "pointer"], return: "int64" },
-  });
-  const check = (call: string, result: number | bigint): void => {
-    if (Number(result) !== 0) throw failed(`${call} failed`);
+export function kernelConfinement({ call, addressOf }: SystemCalls = fetchSystemCalls()): KernelConfinement {
+  const check = (name: string, result: number): void => {
+    if (result !== 0) throw failed(`${name} failed`);
   };
   const install = (program: Uint8Array): void => {
-    check("prctl(PR_SET_NO_NEW_PRIVS)", c.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n));
+    check("prctl(PR_SET_NO_NEW_PRIVS)", call(CALLS.prctl, PR_SET_NO_NEW_PRIVS, 1));
     // struct sock_fprog: how many instructions, and where they are.
-    const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_SIZE), ffi.getRawPointer(program)]);
-    const pointer = ffi.getRawPointer(header);
-    check("seccomp", c.syscall(SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, pointer));
+    const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_SIZE), addressOf(program)]);
+    check("seccomp", call(CALLS.seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, addressOf(header)));
   };
   return {
     limitResources(limits) {
@@ -70,22 +67,25 @@ export function kernelConfinement(): KernelConfinement {
         const limit = limits[name as keyof typeof RESOURCES];
         if (limit === undefined) continue;
         pair.fill(BigInt(Math.floor(limit)));
-        check(`setrlimit(${name})`, c.setrlimit(resource, ffi.getRawPointer(pair)));
+        check(`setrlimit(${name})`, call(CALLS.prlimit64, 0, resource, addressOf(pair)));
       }
     },
     emptyRoot() {
       enterRemovedFolder();
-      check("chroot", c.chroot("."));
+      check("chroot", call(CALLS.chroot, addressOf(Buffer.from(".\0"))));
     },
     hideMemory() {
-      check("prctl(PR_SET_DUMPABLE)", c.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n));
+      check("prctl(PR_SET_DUMPABLE)", call(CALLS.prctl, PR_SET_DUMPABLE));
     },
     leaveIoUring() {
+      const ffi = process.getBuiltinModule("node:ffi");
       // libuv makes its descriptors anew, as after fork(2), and takes epoll_ctl(2) where there is no io_uring.
-      install(seccompDenials([IO_URING_SETUP]));
-      const result = c.uv_loop_fork(c.uv_default_loop());
-      if (result !== 0)
+      install(seccompDenials({ denied: [IO_URING_SETUP] }));
+      const { uv_default_loop: loop, uv_loop_fork: fork } = ffi.dlopen(null, LOOP_FUNCTIONS).functions;
+      const result = fork(loop());
+      if (result !== 0) {
         throw failed(`uv_loop_fork: ${process.getBuiltinModule("node:util").getSystemErrorMessage(result)}`);
+      }
     },
     filterCalls: install,
   };
@@ -114,6 +114,6 @@ function enterRemovedFolder(): void {
 
 function failed(what: string): GuestbootError {
   return new GuestbootError("CONFINEMENT_FAILED", `rights could not be given up: ${what}`, {
-    hint: "guestboot reads no guest without it; in a container, allow chroot, setuid and seccomp",
+    hint: "guestboot reads nothing of others without it; in a container, allow chroot, setuid and seccomp",
   });
 }

@@ -5,11 +5,24 @@
  * https://docs.kernel.org/userspace-api/seccomp_filter.html; numbers of the calls: asm/unistd_64.h of Linux.
  */
 
-/** A call that is allowed: always, or where one argument (its lower 32 bits) is as given. */
-export type AllowedCall =
-  | { readonly call: number }
+/** A call that is allowed where one argument (its lower 32 bits) is one of these, has none of these bits, or one. */
+export type BoundCall =
   | { readonly call: number; readonly argument: number; readonly oneOf: readonly number[] }
-  | { readonly call: number; readonly argument: number; readonly without: number };
+  | { readonly call: number; readonly argument: number; readonly without: number }
+  | { readonly call: number; readonly argument: number; readonly withBit: number };
+
+/** A call that is allowed: always, or as bound. */
+export type AllowedCall = { readonly call: number } | BoundCall;
+
+/** What a process that does too much to list it must not do; the rest is allowed. */
+export interface Denials {
+  /** Fail with EPERM. */
+  readonly denied: readonly number[];
+  /** Fail with EPERM unless they are as bound. */
+  readonly bound?: readonly BoundCall[];
+  /** Fail as if the kernel did not have them, so that the C library takes an older one. */
+  readonly missing?: readonly number[];
+}
 
 /** BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K and so on: linux/bpf_common.h. */
 const LOAD = 0x20;
@@ -31,9 +44,7 @@ const AUDIT_ARCH_X86_64 = 0xc000003e;
 /** Calls of the x32 ABI have this bit, and other meanings. */
 const X32_BIT = 0x40000000;
 
-/** One instruction: struct sock_filter. */
-const INSTRUCTION_SIZE = 8;
-
+/** One instruction. Jumps of more than 255 instructions there are not. */
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, value: number];
 
 const fail = (errno: number): Instruction => [RETURN, 0, 0, FAIL | errno];
@@ -63,9 +74,14 @@ export function seccompProgram(allowed: readonly AllowedCall[], missing: readonl
   ]);
 }
 
-/** Forbids some calls and allows the rest: for a process that does too much to list it. */
-export function seccompDenials(denied: readonly number[]): Uint8Array {
-  return bytesOf([...OWN_CALLS_ONLY, ...denied.flatMap((call) => whenCalled(call, [fail(EPERM)])), allow]);
+/** As `seccompProgram`, of what is forbidden. */
+export function seccompDenials({ denied, bound = [], missing = [] }: Denials): Uint8Array {
+  const begin = [...OWN_CALLS_ONLY, ...bound.flatMap((rule) => whenCalled(rule.call, ruleOf(rule)))];
+  // Both ends are shared: each call takes one instruction, a jump over what is left of the list.
+  const all = denied.length + missing.length;
+  const jumps = denied.map((call, index): Instruction => [JUMP_EQUAL, all - index, 0, call]);
+  const more = missing.map((call, index): Instruction => [JUMP_EQUAL, missing.length - index + 1, 0, call]);
+  return bytesOf([...begin, ...jumps, ...more, allow, fail(EPERM), fail(ENOSYS)]);
 }
 
 function whenCalled(call: number, then: readonly Instruction[]): Instruction[] {
@@ -76,17 +92,18 @@ function ruleOf(rule: AllowedCall): Instruction[] {
   if (!("argument" in rule)) return [allow];
   const load: Instruction = [LOAD, 0, 0, OFFSET_OF_ARGUMENTS + 8 * rule.argument];
   if ("without" in rule) return [load, [JUMP_ANY_BIT, 0, 1, rule.without], fail(EPERM), allow];
+  if ("withBit" in rule) return [load, [JUMP_ANY_BIT, 0, 1, rule.withBit], allow, fail(EPERM)];
   return [load, ...rule.oneOf.flatMap((value): Instruction[] => [[JUMP_EQUAL, 0, 1, value], allow]), fail(EPERM)];
 }
 
+/** struct sock_filter: 2 bytes of code, 1 and 1 of jumps, 4 of a value. */
 function bytesOf(program: readonly Instruction[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(program.length * INSTRUCTION_SIZE));
-  program.forEach(([code, ifTrue, ifFalse, value], index) => {
-    const at = index * INSTRUCTION_SIZE;
-    view.setUint16(at, code, true);
-    view.setUint8(at + 2, ifTrue);
-    view.setUint8(at + 3, ifFalse);
-    view.setUint32(at + 4, value >>> 0, true);
-  });
-  return new Uint8Array(view.buffer);
+  const words = new Uint32Array(program.length * 2);
+  let at = 0;
+  for (const instruction of program) {
+    words[at] = instruction[0] | (instruction[1] << 16) | (instruction[2] << 24);
+    words[at + 1] = instruction[3];
+    at += 2;
+  }
+  return new Uint8Array(words.buffer);
 }

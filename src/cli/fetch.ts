@@ -20,7 +20,7 @@ import { LOG_OPTION, withCommandLog } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
-import { openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import { confineCommand, openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
 import { progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
@@ -74,15 +74,18 @@ async function fetchInto(
   settings: Settings,
   log: StartLog,
 ): Promise<Fetched> {
-  const wanted = patchesWanted(null, "", givenPatches(values), values.fixups ?? null);
+  const patches = givenPatches(values);
+  const wanted = patchesWanted(null, "", patches, values.fixups ?? null);
   const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+  const catalog = wholeCatalog();
+  confineCommand(address, values, settings, { writable: [folder], patches, fixups: values.fixups });
   await using target = await openTarget(address, values, { settings, progress });
   using cancelled = cancellation("nothing was put into the folder");
   const store = openStore(cacheFolderOf(settings), { md5: typeof wanted?.fixupsFolder === "string" });
   const { signal } = cancelled;
   const resolved = await obtainInstaller({
     ...target,
-    catalog: wholeCatalog(),
+    catalog,
     store,
     freshness: freshnessOf(settings, { offline: values.offline === true }),
     cacheSize: settings.cache.maxSize,

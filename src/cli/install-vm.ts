@@ -6,12 +6,13 @@ import { asGuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { wholeCatalog } from "../distro/whole-catalog.ts";
+import { confineInstallation } from "../pipeline/confine-installation.ts";
 import { startInstallation } from "../pipeline/install-start.ts";
 import type { GivenPatches } from "../pipeline/patches-wanted.ts";
 import { prepareBootDirectory } from "../store/boot-files.ts";
 import { warningOfLength, type ArgumentPiece, type OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
-import { openRecordStore } from "../toolstack/choose-store.ts";
+import { openRecordStore, xapiLogin } from "../toolstack/choose-store.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
@@ -64,6 +65,11 @@ async function installLogged(install: InstallVm): Promise<void> {
   using cancelled = cancellation("the VM is as it was", install.bound ?? null);
   await using records = await openRecordStore(settings);
   await records.recover?.(install.vm);
+  const cacheFolder = cacheFolderOf(settings);
+  const host = {
+    writable: [cacheFolder, settings.stateFolder, install.bootFolder],
+    ...reachOfToolstack(settings),
+  };
   await startInstallation({
     vm: install.vm,
     disk: install.disk,
@@ -72,10 +78,11 @@ async function installLogged(install: InstallVm): Promise<void> {
     freshness: freshnessOf(settings, { offline: install.offline }),
     records,
     catalog: wholeCatalog(),
-    cacheFolder: cacheFolderOf(settings),
+    cacheFolder,
     bootFolder: install.bootFolder,
     progress,
     signal: cancelled.signal,
+    confine: (needs) => confineInstallation({ needs, host, memory: settings.limits.memory }),
     patches: install.patches,
     givenArguments: install.givenArguments,
     extraArguments: install.extraArguments,
@@ -87,6 +94,12 @@ async function installLogged(install: InstallVm): Promise<void> {
     },
   });
   prepareQuickEnd();
+}
+
+/** The record is changed after the installation was confined. */
+function reachOfToolstack({ toolstack }: Settings): { readonly sockets: boolean; readonly ports: readonly number[] } {
+  const address = xapiLogin(toolstack)?.address;
+  return { sockets: address?.kind === "socket", ports: address?.kind === "tls" ? [address.port] : [] };
 }
 
 /** What the host's settings say of installations. */

@@ -9,9 +9,14 @@ import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
+import { confineInstallation } from "../pipeline/confine-installation.ts";
+import { answerLocation, authoritiesOf, keyringsOf, proxiesOf } from "../pipeline/installation-needs.ts";
 import { openInstallerTree, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
+import type { GivenPatches } from "../pipeline/patches-wanted.ts";
 import { parseLocation } from "../repository/location.ts";
+import { proxiesIn } from "../repository/proxy.ts";
+import { cacheFolderOf } from "./folders.ts";
 
 export const TARGET_OPTIONS = {
   distro: { type: "string" },
@@ -62,6 +67,32 @@ export async function openTarget(
     flavour,
     trust,
     options: { ...repositoryOptions(values, settings), progress },
+  });
+}
+
+/** What a command reads and writes beside the tree itself. */
+export interface CommandReach {
+  /** Folders beside the cache. */
+  readonly writable: readonly string[];
+  readonly patches?: GivenPatches;
+  /** The folder of the maps of fixups. */
+  readonly fixups?: string | undefined;
+}
+
+/** The walls of an installation's start, for who asks for its files alone. @throws as `confineInstallation` */
+export function confineCommand(address: string, values: TargetValues, settings: Settings, reach: CommandReach): void {
+  const { writable, patches, fixups = "" } = reach;
+  confineInstallation({
+    needs: {
+      locations: [parseLocation(address), ...answerLocation(patches?.answer?.from ?? null)],
+      proxies: [...proxiesOf(settings.repositories), ...proxiesIn(process.env), values.proxy ?? ""],
+      readable: [
+        ...[values["ca-file"] ?? "", fixups, ...(values.keyring ?? []), ...(patches?.overlays ?? [])],
+        ...[...authoritiesOf(settings.repositories), ...keyringsOf(settings.trust)],
+      ],
+    },
+    host: { writable: [cacheFolderOf(settings), ...writable], sockets: false, ports: [] },
+    memory: settings.limits.memory,
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * For the build: starts from a disk, as far as a stage lets them. What would change the process itself (its rights, its
+ * For the build: starts from a disk, as far as a stage lets them; other commands are run on it too. What would change the process itself (its rights, its
  * root folder, its user) or start another is a prop that says yes and does nothing; all else is real. So the functions
  * of a start are compiled in the snapshot, and nothing of the rehearsal is: what it has set is set back.
  */
@@ -28,8 +28,8 @@ export async function rehearseStarts(image: string, folder: string): Promise<voi
   }
 }
 
-/** @returns to be called to leave it */
-function enterStage(): () => void {
+/** Nothing of the process itself changes from now on. @returns to be called to leave it */
+export function enterStage(): () => void {
   const none = () => undefined;
   let user = 0;
   const real = process.getBuiltinModule.bind(process);
@@ -45,10 +45,12 @@ function enterStage(): () => void {
     setuid: (wanted: number) => void (user = wanted),
     chdir: none,
   };
-  const before = Object.entries(props).map(([name, prop]) => {
+  const before = Object.entries(props).flatMap(([name, prop]) => {
     const own = Object.getOwnPropertyDescriptor(process, name);
+    // The runtime's permissions, where it was started with some: who gives them up is done with other files.
+    if (own?.configurable === false) return [];
     Object.defineProperty(process, name, { value: prop, configurable: true });
-    return [name, own] as const;
+    return [[name, own] as const];
   });
   return () => {
     for (const [name, own] of before) {
@@ -57,6 +59,10 @@ function enterStage(): () => void {
     }
   };
 }
+
+/** asm/unistd_64.h, and a version that has all. */
+const CREATE_RULESET = 444n;
+const LANDLOCK = 7n;
 
 type Call = (...values: readonly unknown[]) => number | bigint;
 
@@ -67,6 +73,8 @@ function ffiProp() {
     if (name === "pipe2") return (address) => openPipe(memories.get(address as bigint));
     // All of what was asked for was sent.
     if (name === "sendfile") return (...values) => values[3] as bigint;
+    // Of what the kernel is asked, the version of its Landlock alone has an answer that is no zero.
+    if (name === "syscall") return (...values) => (values[0] === CREATE_RULESET && values[3] === 1n ? LANDLOCK : 0n);
     return () => (returns === "int32" ? 0 : 0n);
   };
   return {

@@ -10,7 +10,7 @@ import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { LOG_OPTION, withCommandLog } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import { confineCommand, openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { formatBytes, progressFor } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { withLog } from "./start-log.ts";
@@ -27,8 +27,10 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     const settings = await readSettings(process.env);
     await withCommandLog({ command: "resolve", form: values.log, settings: settings.log }, async (log) => {
       const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+      const catalog = wholeCatalog();
+      confineCommand(address, values, settings, { writable: [] });
       await using target = await openTarget(address, values, { settings, progress });
-      const found = await lookUpInstaller(target, wholeCatalog(), cacheFolderOf(settings));
+      const found = await lookUpInstaller(target, catalog, cacheFolderOf(settings));
       for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);
       const resolved = resolvedJson(found);
       log.step("resolved", `${resolved.family} ${resolved.release} ${resolved.arch} (${resolved.layout})`);

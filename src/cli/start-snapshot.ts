@@ -11,14 +11,13 @@ import * as fs from "node:fs";
 import { inspect } from "node:util";
 import * as v8 from "node:v8";
 import { keepCode, wantsCode } from "program-parts";
-import { endProcess } from "../base/end.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { readVolumes } from "../disk/volumes.ts";
 import { findBoot, placesOf } from "../pipeline/find-boot.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { main, run } from "./main.ts";
 import { readPygrubOptions } from "./pygrub-options.ts";
-import { rehearseStarts } from "./rehearsal.ts";
+import { enterStage, rehearseStarts } from "./rehearsal.ts";
 import { warmUpGrub2 } from "./warm-up-grub2.ts";
 // Not called here, but part of every start from disk: they are loaded into the snapshot.
 import "./boot.ts";
@@ -55,18 +54,22 @@ function checkLoaded(): void {
 /** A command line that the build lets the program run: its name, and what comes behind it. */
 type CommandLine = readonly [program: string, ...argv: string[]];
 
-/** @param folder holds `commands.json`; what is kept goes there too */
+/**
+ * Runs them one after the other, on a stage: the walls of one would stand in the next one's way.
+ * @param folder holds `commands.json`; what is kept goes there too
+ */
 async function runAndKeep(folder: string): Promise<never> {
   const commands = JSON.parse(fs.readFileSync(`${folder}/commands.json`, "utf8")) as readonly CommandLine[];
   const written = keepCode(folder);
+  enterStage();
   for (const [program, ...argv] of commands) {
     const status = await run(program, argv);
     if (status === 0) continue;
     process.stderr.write(`${[program, ...argv].join(" ")}: ended with ${status}\n`);
-    endProcess(1);
+    process.exit(1);
   }
   written();
-  endProcess(0);
+  process.exit(0);
 }
 
 async function prepareSnapshot(): Promise<void> {

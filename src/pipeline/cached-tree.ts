@@ -2,6 +2,7 @@
  * An installation tree as a start looks at it: every file and index through the cache, with what became of each, so
  * that a kernel of one build is never started with an initrd of another.
  */
+import { memorySource } from "../base/byte-source.ts";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import type { ReadText } from "../distro/tree-index.ts";
@@ -46,7 +47,7 @@ export function openCachedTree(options: TreeOptions): CachedTree {
     onOutcome: (outcome) => outcomes.set(repository.addressOf(path), outcome),
   });
   const readText = (path: string) => {
-    const known = texts.get(path) ?? obtainText(path, noting(path));
+    const known = texts.get(path) ?? poisoned(obtainText(path, noting(path)));
     texts.set(path, known);
     return known;
   };
@@ -71,6 +72,19 @@ export function openCachedTree(options: TreeOptions): CachedTree {
       );
     },
   };
+}
+
+/** Set by the build of the confinement's tests, and nowhere else true. */
+declare const GUESTBOOT_PLANTED_BUG: boolean | undefined;
+
+/** As it is, but for the test that plays an attacker: there an index is code of theirs. */
+async function poisoned(index: Promise<string | null>): Promise<string | null> {
+  const text = await index;
+  if (typeof GUESTBOOT_PLANTED_BUG === "boolean" && GUESTBOOT_PLANTED_BUG && text !== null) {
+    const { plantBug } = await import("./planted-bug.ts");
+    await plantBug()(memorySource(Buffer.from(text)));
+  }
+  return text;
 }
 
 /**

@@ -16,7 +16,7 @@ import { openDisk } from "../disk/open-disk.ts";
 import { parseLocation } from "../repository/location.ts";
 import { openRepository } from "../repository/open.ts";
 import { createBootFile, ownBootFiles, type BootFiles } from "../store/boot-files.ts";
-import { markBootFiles, sweepBootFiles, type BootMark } from "../store/boot-marks.ts";
+import { markBootFiles, sweepBootFiles } from "../store/boot-marks.ts";
 import { handOut } from "../store/hand-out.ts";
 import { sweepStore } from "../store/prune.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
@@ -26,6 +26,8 @@ import { copyOut } from "./copy-out.ts";
 import { obtain, type Freshness } from "./obtain.ts";
 import { obtainInstaller } from "./obtain-installer.ts";
 import { NO_PATCHES, patchesWanted, type GivenPatches } from "./patches-wanted.ts";
+import type { InstallationNeeds } from "./installation-reach.ts";
+import { needsOf } from "./installation-needs.ts";
 import { planRound, type DiskPlan, type InstallerPlan } from "./plan.ts";
 import { bootAfterInstallation } from "./second-round.ts";
 import { vmTrust } from "./trust-wanted.ts";
@@ -56,6 +58,8 @@ export interface InstallStart {
   /** What a member of the initrd may expand to, in bytes. */
   readonly maxInitrdSize: number;
   readonly signal?: AbortSignal | undefined;
+  /** Gives up what the installation has no need for, before anything from outside is parsed; null: nothing. */
+  readonly confine: ((needs: InstallationNeeds) => void) | null;
   /** Come before the installer's arguments (eliloader's order). */
   readonly givenArguments: readonly ArgumentPiece[];
   /** What the files need beside what the record asks for. */
@@ -75,17 +79,20 @@ export async function startInstallation(start: InstallStart): Promise<void> {
     await startSecondRound(start, record, plan);
     return;
   }
+  // The files' owner is a program, and no other can be started behind the walls.
+  using files = ownBootFiles(start.bootFolder);
+  start.confine?.(needsOf(start, record, request));
   sweepBootFiles(start.cacheFolder);
   sweepStore(start.cacheFolder);
   const filled = plan.isChosenByMedium
     ? (await import("./medium-boot.ts")).fillFromMedium(plan, start.disk, (line) => start.progress.say(line))
     : plan;
-  using placed = await placeInstaller(start, record, request, filled);
-  const { found, files } = placed;
+  using mark = markBootFiles(start.cacheFolder, [files.kernel, files.ramdisk]);
+  const found = await placeInstaller(start, record, request, filled, files);
   start.signal?.throwIfAborted();
   const hasRamdisk = found.ramdisks.length > 0;
   const deliver = (answer: Answer) => {
-    placed.mark.told();
+    mark.told();
     start.deliver(answer);
   };
   await changeAndDeliver({ ...start, deliver }, record, plan.changes, {
@@ -96,33 +103,23 @@ export async function startInstallation(start: InstallStart): Promise<void> {
   files.keep(hasRamdisk ? "kernel and ramdisk" : "kernel");
 }
 
-/** The installer's files in the boot folder; they are removed at the end unless they were kept. */
-interface PlacedInstaller extends Disposable {
-  readonly found: TreeResolution<StoredFile>;
-  readonly files: BootFiles;
-  readonly mark: BootMark;
-}
-
-/** What the cache loses between finding a file and handing it out is fetched once more. */
+/** Puts the installer's files in place. What the cache loses between finding a file and handing it out is fetched once more. */
 async function placeInstaller(
   start: InstallStart,
   record: VmRecord,
   request: InstallRequest,
   plan: InstallerPlan,
-): Promise<PlacedInstaller> {
+  { kernel, ramdisk }: BootFiles,
+): Promise<TreeResolution<StoredFile>> {
   for (let tries = 1; ; tries += 1) {
     const found = await fetchInstaller(start, record, request, plan);
-    using made = new DisposableStack();
-    const files = made.use(ownBootFiles(start.bootFolder));
-    const mark = made.use(markBootFiles(start.cacheFolder, [files.kernel, files.ramdisk]));
     try {
-      putInPlace(found, files.kernel, files.ramdisk, start.cacheFolder);
+      putInPlace(found, kernel, ramdisk, start.cacheFolder);
+      return found;
     } catch (error) {
-      if (tries === 1 && error instanceof GuestbootError && error.code === "STORE_DAMAGED") continue;
-      throw error;
+      if (tries > 1 || !(error instanceof GuestbootError) || error.code !== "STORE_DAMAGED") throw error;
+      for (const file of [kernel, ramdisk]) fs.rmSync(file, { force: true });
     }
-    const kept = made.move();
-    return { found, files, mark, [Symbol.dispose]: () => kept.dispose() };
   }
 }
 

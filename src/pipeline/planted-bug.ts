@@ -1,6 +1,6 @@
 /**
- * A bug for the tests of the confinement: whoever made the guest's disk runs code of theirs in the process that reads
- * it, with all that the runtime offers and, worse than any real bug, with the kernel's system calls by number. It is in
+ * A bug for the tests of the confinement: whoever made the guest's disk, or an index of the repository that it is
+ * installed from, runs code of theirs in the process that reads it, with all that the runtime offers and, worse than any real bug, with the kernel's system calls by number. It is in
  * no program but the one that those tests build (`GUESTBOOT_PLANTED_BUG`); everywhere else the import is cut out.
  */
 import type { ByteSource } from "../base/byte-source.ts";

@@ -57,6 +57,11 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return { reason: "no route to the server", hint: "check the network of this host" };
+    case "EACCES":
+      return {
+        reason: "no connection: permission denied",
+        hint: "a start connects to the ports of its repository, its answer file and its proxies, to 80 and to 443: if a server sends on to another, name that one in the address",
+      };
     case "EMFILE":
     case "ENFILE":
       return { reason: "too many open files on this host for one more connection", hint: "ulimit -n" };

@@ -21,6 +21,14 @@ export type ProxyChoice = (url: URL) => Proxy | null;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const FOR_HTTP = ["http_proxy", "all_proxy", "ALL_PROXY"];
+const FOR_HTTPS = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+/** All proxies that the environment names, as they are written there. */
+export function proxiesIn(environment: Environment): string[] {
+  return [...new Set([...FOR_HTTP, ...FOR_HTTPS])].flatMap((name) => environment[name]?.trim() ?? []);
+}
+
 const SPELLING = "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
 
 /**
@@ -39,8 +47,8 @@ export function chooseProxy(
   }
   // Read now, so that a wrong one is noticed before anything is asked of a server.
   const settled = new Map(settings.flatMap((each) => (each.proxy === null ? [] : [[each, proxyOf(each)] as const])));
-  const forHttp = fromVariable(environment, ["http_proxy", "all_proxy", "ALL_PROXY"]);
-  const forHttps = fromVariable(environment, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]);
+  const forHttp = fromVariable(environment, FOR_HTTP);
+  const forHttps = fromVariable(environment, FOR_HTTPS);
   const direct = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "").split(/[\s,]+/).filter(Boolean);
   return (url) => {
     const named = settingsFor(settings, url.href).find((each) => settled.has(each));

@@ -57,6 +57,7 @@ async function start(given: Given = {}): Promise<Answer> {
   const answers: Answer[] = [];
   await startInstallation({
     vm: VM,
+    confine: null,
     disk: "/dev/null",
     environment: {},
     repositories: [],

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { reachOf, type HostReach, type InstallationNeeds } from "../../src/pipeline/installation-reach.ts";
+import { parseLocation } from "../../src/repository/location.ts";
+
+const HOST: HostReach = { writable: ["/cache", "/state", "/boot"], sockets: false, ports: [] };
+
+function reachFor(addresses: readonly string[], more: Partial<InstallationNeeds> = {}, host: HostReach = HOST) {
+  return reachOf({ locations: addresses.map(parseLocation), proxies: [], readable: [], ...more }, host, ["/program"]);
+}
+
+describe("the ports of an installation", () => {
+  it.each([
+    ["http://mirror.example/debian", [53, 80, 443]],
+    ["http://mirror.example:8080/debian", [53, 80, 443, 8080]],
+    ["https://mirror.example:8443/debian", [53, 80, 443, 8443]],
+    ["http://one.example:81/ http://two.example:82/", [53, 80, 81, 82, 443]],
+  ])("of %s are its own, those that web servers send on to, and the name servers'", (address, ports) => {
+    expect(reachFor([address]).ports?.toSorted((a, b) => a - b)).toEqual(ports);
+  });
+
+  it("are any over FTP and NFS, whose servers choose them", () => {
+    expect(reachFor(["ftp://mirror.example/debian"]).ports).toBeNull();
+    expect(reachFor(["nfs:server:/export"]).ports).toBeNull();
+    expect(reachFor(["http://mirror.example/", "ftp://mirror.example/"]).ports).toBeNull();
+  });
+
+  it("hold those of proxies, however they are written, and of the toolstack", () => {
+    const proxies = ["http://proxy.example:3128", "proxy.example:8118", "https://proxy.example", ""];
+    const reach = reachFor(["http://mirror.example/"], { proxies }, { ...HOST, ports: [8444] });
+    expect(reach.ports).toEqual(expect.arrayContaining([3128, 8118, 8444]));
+  });
+
+  it("are none without a network", () => {
+    expect(reachFor(["/srv/tree"])).toMatchObject({ ports: [], network: false });
+    expect(reachFor(["cdrom"], { proxies: ["http://proxy.example:3128"] })).toMatchObject({
+      ports: [],
+      network: false,
+    });
+    expect(reachFor(["/srv/tree"], {}, { ...HOST, ports: [443] })).toMatchObject({ ports: [443], network: true });
+  });
+});
+
+describe("the files of an installation", () => {
+  it("that it reads are the system's libraries and what it was told to read", () => {
+    const { readable } = reachFor(["/srv/tree"], { readable: ["/root/ks.cfg", ""] });
+    expect(readable).toEqual(expect.arrayContaining(["/usr", "/program", "/srv/tree", "/root/ks.cfg"]));
+    expect(readable).not.toContain("");
+    for (const secret of ["/", "/etc", "/root", "/home", "/var", "/dev", "/etc/shadow"]) {
+      expect(readable).not.toContain(secret);
+    }
+  });
+
+  it("that it reads to look up names are for a network alone", () => {
+    expect(reachFor(["http://mirror.example/"]).readable).toContain("/etc/resolv.conf");
+    expect(reachFor(["cdrom"]).readable).not.toContain("/etc/resolv.conf");
+  });
+
+  it("that it writes are below the host's folders for it", () => {
+    expect(reachFor(["http://mirror.example/"]).writable).toEqual(["/cache", "/state", "/boot", "/dev/null"]);
+  });
+});
+
+describe("the programs of an installation", () => {
+  it.each([["http://mirror.example/"], ["ftp://mirror.example/"], ["/srv/tree"], ["cdrom"]])(
+    "from %s are none",
+    (from) => {
+      expect(reachFor([from])).toMatchObject({ programs: false });
+    },
+  );
+
+  it("over NFS are those that read it, and mount", () => {
+    expect(reachFor(["nfs:server:/export"]).programs).toBe(true);
+    expect(reachFor(["http://mirror.example/", "nfs:server:/answers"]).programs).toBe(true);
+  });
+});
