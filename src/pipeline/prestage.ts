@@ -250,10 +250,9 @@ function checkLimits(name: string, kernel: number, ramdisk: number): void {
 }
 
 function tooLarge(name: string, role: string, size: number, most: number): GuestbootError {
-  const mebibytes = (size / MEBIBYTE).toFixed(1);
   return new GuestbootError(
     "FILE_TOO_LARGE",
-    `the ${role} of ${name} has ${mebibytes} MiB; a toolstack like xapi loads at most ${most / MEBIBYTE} MiB`,
+    `the ${role} of ${name} has ${size} bytes; a toolstack like xapi loads at most ${most / MEBIBYTE} MiB (${most} bytes)`,
     { hint: "another release or --flavour may have smaller files; guestboot resolve tells their sizes" },
   );
 }

@@ -1,9 +1,10 @@
 /**
- * The real loader against a (simulated) xapi, killed at each of its calls: before the call is carried out, and after
- * that but before the loader has its answer. Each time `guestboot vm show` tells what is to be done, and that done, the
- * next start works.
+ * The real loader against a (simulated) xapi. Killed at each of its calls, before the call is carried out, and after
+ * that but before the loader has its answer: each time `guestboot vm show` tells what is to be done, and that done, the
+ * next start works. And fifty of them at once.
  */
 import { spawn } from "node:child_process";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { environment, parseSimple, programPath, start, temporaryFolder } from "../program.ts";
@@ -106,3 +107,17 @@ describe.each([
     expect([...hints].map((where) => where.replace(/.*, /, ""))).toEqual(isCarriedOut ? ["VM.set_PV_bootloader"] : []);
   }, 300_000);
 });
+
+it("fifty loaders at once leave fifty right records, their files, and no session", async () => {
+  const vms = Array.from({ length: 50 }, addGuest);
+  const ended = await Promise.all(vms.map((vm) => start(programPath("eliloader"), argv(vm), host.settings, 240_000)));
+  for (const each of ended) expect(each, each.stderr).toMatchObject({ status: 0, stderr: "" });
+  const files = ended.flatMap(({ stdout }) => [parseSimple(stdout).kernel, parseSimple(stdout).ramdisk ?? ""]);
+  expect(new Set(files).size).toBe(100);
+  for (const file of files) expect(fs.readFileSync(file, "utf8")).toMatch(/^a (?:kernel|ramdisk)$/);
+  for (const vm of vms) {
+    expect(vm.fields).toMatchObject({ PV_bootloader: "pygrub", PV_args: "console=hvc0" });
+    expect([...vm.other_config.keys()]).toEqual(["install-repository", "install-kernel", "install-ramdisk"]);
+  }
+  expect(host.xapi.database.sessions.size).toBe(0);
+}, 300_000);

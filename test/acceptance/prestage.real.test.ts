@@ -189,9 +189,27 @@ describe("what cannot be staged", () => {
     const before = downloads();
     const ended = await stage();
     expect(ended.status).toBe(1);
-    expect(ended.stderr).toMatch(new RegExp(`has ${mebibytes}\\.0 MiB; .* at most ${mebibytes} MiB`));
+    const most = mebibytes * 1024 * 1024;
+    expect(ended.stderr).toContain(`has ${most + 1} bytes; `);
+    expect(ended.stderr).toContain(`at most ${mebibytes} MiB (${most} bytes)`);
     expect(downloads()).toBe(before);
     expect(fs.readdirSync(images)).toEqual([]);
+  });
+
+  it("a kernel of 32 MiB to the byte is staged: that much is loaded", async () => {
+    fs.truncateSync(path.join(mirror, MIRROR_PATHS.kernel), 32 * 1024 * 1024);
+    expect(await stage()).toMatchObject({ status: 0, stderr: "" });
+    expect(fs.statSync(inImage("vmlinuz")).size).toBe(32 * 1024 * 1024);
+  });
+
+  it("a ramdisk that becomes too large by what is put into it is refused, and nothing stays", async () => {
+    fs.truncateSync(path.join(mirror, MIRROR_PATHS.initrd), 128 * 1024 * 1024);
+    fs.mkdirSync(at("overlay"), { recursive: true });
+    fs.writeFileSync(at("overlay/more"), "more");
+    const ended = await stage(`--overlay=${at("overlay")}`);
+    expect(ended.status).toBe(1);
+    expect(ended.stderr).toMatch(/the ramdisk of deb has 1342\d{5} bytes; .* at most 128 MiB \(134217728 bytes\)/);
+    expect(fs.readdirSync(images).filter((name) => name !== ".guestboot.lock")).toEqual([]);
   });
 
   it("what does not fit into the folder's filesystem is refused before it is fetched", async () => {
