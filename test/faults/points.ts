@@ -97,6 +97,8 @@ const PROCESS: Readonly<Record<string, readonly string[]>> = {
   kill: ["EPERM"],
   // EPIPE needs an owner that is gone: see OWNER_POINTS.
   write: ["EINTR"],
+  // No disk is behind a pipe: the runtime takes another answer for a defect of its own.
+  read: ["EINTR"],
   // Nothing is behind a pipe that its close could wait for; and strace, which would leave it open, is no such failure.
   close: [],
 };

@@ -49,7 +49,8 @@ function targetOf(rest: string): string {
  * @param folders what is another folder in each run
  */
 export function stepOf(call: Call, folders: readonly string[]): string {
-  let target = call.target;
+  // What a link leads to is its answer, which a failing call has not.
+  let target = call.name.startsWith("readlink") ? call.target.replace(/ → .*$/, "") : call.target;
   for (const folder of folders) target = target.replaceAll(folder, "");
   target = target
     .replaceAll(/[^/~ ]+~\d+~[0-9a-f]+/g, "TEMPORARY")

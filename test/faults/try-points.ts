@@ -80,10 +80,10 @@ async function tryStart(name: string, lanes: readonly WholeStart[], options: Try
   let left = uncoveredPlaces(wanted, tried);
   for (let away = 0; away <= FARTHEST && left.length > 0; away += 1) {
     options.onProgress(`${name}: ${left.length} points that were not met, tried ${away} beside their place`);
-    const beside = left.flatMap(({ point }) => [
-      { ...point, nth: point.nth + away },
-      ...(away === 0 ? [] : [{ ...point, nth: point.nth - away }]),
-    ]);
+    const numbers = away === 0 ? [0] : [away, -away];
+    const beside = left
+      .flatMap(({ point }) => numbers.map((number) => ({ ...point, nth: point.nth + number })))
+      .filter(({ nth }) => nth > 0);
     tried.push(...(await inLanes(lanes, beside, options.onProgress)));
     left = uncoveredPlaces(wanted, tried);
   }
