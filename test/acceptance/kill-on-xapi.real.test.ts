@@ -110,6 +110,8 @@ describe.each([
 
 it("fifty loaders at once leave fifty right records, their files, and no session", async () => {
   const vms = Array.from({ length: 50 }, addGuest);
+  // Loaders that were killed have left theirs, which xapi ends by itself.
+  const sessions = host.xapi.database.sessions.size;
   const ended = await Promise.all(vms.map((vm) => start(programPath("eliloader"), argv(vm), host.settings, 240_000)));
   for (const each of ended) expect(each, each.stderr).toMatchObject({ status: 0, stderr: "" });
   const files = ended.flatMap(({ stdout }) => [parseSimple(stdout).kernel, parseSimple(stdout).ramdisk ?? ""]);
@@ -119,5 +121,5 @@ it("fifty loaders at once leave fifty right records, their files, and no session
     expect(vm.fields).toMatchObject({ PV_bootloader: "pygrub", PV_args: "console=hvc0" });
     expect([...vm.other_config.keys()]).toEqual(["install-repository", "install-kernel", "install-ramdisk"]);
   }
-  expect(host.xapi.database.sessions.size).toBe(0);
+  expect(host.xapi.database.sessions.size).toBe(sessions);
 }, 300_000);

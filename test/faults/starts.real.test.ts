@@ -10,7 +10,7 @@ import { makeInstallerLookalike } from "../../fixtures/installer-lookalike.ts";
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { DIST, programPath, temporaryFolder } from "../program.ts";
 import { VM } from "../acceptance/vm-records.ts";
-import { judge } from "./judge.ts";
+import { judge, type Seen } from "./judge.ts";
 import { ownCalls, OWNER_POINTS, type Point } from "./points.ts";
 import { runPoint, traceWhole } from "./run-point.ts";
 import { diskBoot, installation, type WholeStart } from "./starts.ts";
@@ -53,6 +53,21 @@ function pointAt(start: string, call: string, target: RegExp, error: string): Po
   return { call, nth: found.nth, error, counted: "thread" };
 }
 
+/** How often the event loop wakes differs between two runs: the call may be a few beside its place. */
+const BESIDE = [0, 0, 1, -1, 2, -2, 3, -3, 0];
+
+/** The start with that call failing. @throws Error when it is not met */
+async function runUntilMet(start: string, call: string, target: RegExp, error: string): Promise<Seen> {
+  const point = pointAt(start, call, target, error);
+  const met: string[] = [];
+  for (const away of BESIDE.filter((each) => point.nth + each > 0)) {
+    const seen = await runPoint(startOf(start).whole, { ...point, nth: point.nth + away });
+    if (seen.hit?.name === call && target.test(seen.hit.target)) return seen;
+    met.push(seen.hit === null ? "none" : `${seen.hit.name} ${seen.hit.target}`);
+  }
+  throw new Error(`the ${start} met other calls than ${call} on ${target}: ${met.join("; ")}`);
+}
+
 it("no start ends wrongly at every so many-th point", async () => {
   const options = {
     programs: DIST,
@@ -85,7 +100,7 @@ describe("where a start once ended wrongly:", () => {
     ["no link leads from folder to folder", "installation", "link", /content\/sha256/, "EXDEV", 0, /^$/],
     ["a temporary file's close fails", "installation", "close", /cache\/tmp\/[^/]+$/, "EIO", 1, /i\/o error/],
   ])("%s", async (_name, start, call, target, error, status, words) => {
-    const seen = await runPoint(startOf(start).whole, pointAt(start, call, target, error));
+    const seen = await runUntilMet(start, call, target, error);
     expect(judge(seen)).toMatchObject({ kind: status === 0 ? "harmless" : "failed cleanly", findings: [] });
     expect(seen).toMatchObject({ status });
     expect(seen.stderr).toMatch(words);

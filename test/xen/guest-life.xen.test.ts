@@ -95,7 +95,7 @@ describe("one guest", () => {
     expect(start).toMatchObject({ status: 0 });
     expect(start.said).not.toContain("--vm");
     // Its standard error is a terminal: progress is drawn over itself there.
-    expect(start.loaderLog).toMatch(/\x1b\[\d+A\x1b\[J *vmlinuz +\[#/);
+    expect(start.loaderLog).toMatch(/\x1b\[\d+A\x1b\[J *(?:vmlinuz|initrd\.gz) +\[#/);
     const console = await consoleOf("debian");
     expect(console).toContain("Hypervisor detected: Xen PV");
     expect(console).toContain("our preseed file was read: xen PV");
