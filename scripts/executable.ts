@@ -15,8 +15,8 @@ import { assetOfPart, entryOfPart, partBorders, PARTS, type Owners } from "./par
 import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
-const MOST_WARM_UP_MS = 120_000;
 const SRC = path.join(root, "src");
+const MOST_WARM_UP_MS = 120_000;
 
 export interface Executable {
   /** What of the program is prepared at the build: its heap, or only its compiled code. */
@@ -52,11 +52,12 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
     const fresh = path.join(work, "guestboot");
     const config = path.join(work, "sea-config.json");
     fs.writeFileSync(config, JSON.stringify(seaConfig(kind, main, fresh, assets)));
+    const image = warmUpImage(work);
     execFileSync(process.execPath, ["--build-sea", config], {
       stdio: ["ignore", "ignore", "inherit"],
       env: {
         ...process.env,
-        GUESTBOOT_WARM_UP_IMAGE: warmUpImage(work),
+        GUESTBOOT_WARM_UP_IMAGE: image,
         GUESTBOOT_WARM_UP_FOLDER: fs.mkdtempSync(path.join(work, "copied-")),
         // The build's process is larger than any of ours.
         PYGRUB_MAX_RAM_USAGE_MB: "4096",
@@ -64,7 +65,7 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
     });
     if (kind === "snapshot") {
       const emptyRooms = rooms.map(({ room }) => room);
-      await keepCode(fresh, work, emptyRooms);
+      await keepCode(fresh, path.join(work, "warm-up"), image, emptyRooms);
     }
     // A copy, since Linux maps a file in pieces as large as it was written in: what was written in one would count as
     // some 40 MB more of resident memory.
@@ -77,9 +78,8 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
 }
 
 /** Lets the executable run what prepares its code, puts that into it, and sees whether it is taken. */
-async function keepCode(executable: string, work: string, rooms: readonly Room[]): Promise<void> {
-  const folder = path.join(work, "warm-up");
-  await using warmUp = await prepareWarmUp(folder, warmUpImage(work));
+async function keepCode(executable: string, folder: string, image: string, rooms: readonly Room[]): Promise<void> {
+  await using warmUp = await prepareWarmUp(folder, image);
   fs.writeFileSync(path.join(folder, "commands.json"), JSON.stringify(warmUp.commands));
   const env = { ...warmUp.environment, GUESTBOOT_KEEP_CODE: folder };
   const runIt = (argv: readonly string[]) => promisify(execFile)(executable, argv, { env, timeout: MOST_WARM_UP_MS });

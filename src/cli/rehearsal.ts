@@ -17,7 +17,9 @@ import { run } from "./main.ts";
 export async function rehearseStarts(image: string, folder: string): Promise<void> {
   const leave = enterStage();
   try {
-    for (const options of [["-n"], ["--output-format=simple", `--output-directory=${folder}`, "--args=a"]]) {
+    const extraction = [`--output-directory=${folder}`, "--args=a"];
+    const formats = ["sxp", "simple", "simple0"].map((format) => [`--output-format=${format}`, ...extraction]);
+    for (const options of [["-n"], ...formats]) {
       const status = await run("pygrub", ["-q", ...options, image]);
       if (status !== 0) throw new Error(`the rehearsal of pygrub ${options.join(" ")} ended with ${status}`);
     }

@@ -11,12 +11,7 @@ import * as fs from "node:fs";
 import { inspect } from "node:util";
 import * as v8 from "node:v8";
 import { keepCode, wantsCode } from "program-parts";
-import { openDisk } from "../disk/open-disk.ts";
-import { readVolumes } from "../disk/volumes.ts";
-import { findBoot, placesOf } from "../pipeline/find-boot.ts";
-import { formatAnswer } from "../toolstack/format.ts";
 import { main, run } from "./main.ts";
-import { readPygrubOptions } from "./pygrub-options.ts";
 import { enterStage, rehearseStarts } from "./rehearsal.ts";
 import { warmUpGrub2 } from "./warm-up-grub2.ts";
 // Not called here, but part of every start from disk: they are loaded into the snapshot.
@@ -28,19 +23,6 @@ function given(variable: string): string {
   const value = process.env[variable];
   if (value === undefined) throw new Error(`${variable} is not set: this file is for the build only`);
   return value;
-}
-
-function warmUpDisk(path: string): void {
-  readPygrubOptions(["-q", "--output-format=simple", "--output-directory=/x", "--args=a", path]);
-  const disk = openDisk(path);
-  const table = readVolumes(disk.source, { sectorSize: disk.sectorSize });
-  const found = findBoot({ disk: path, vm: null, places: placesOf(table), notes: table.notes }, null);
-  for (const file of [found.kernel, ...found.ramdisks]) file.read(0, file.size);
-  const kernel = found.entry.kernel.path;
-  for (const format of ["simple", "simple0", "sxp"] as const) {
-    formatAnswer({ kernel, ramdisk: kernel, arguments: [{ text: found.entry.arguments, escaped: false }] }, format);
-  }
-  disk[Symbol.dispose]();
 }
 
 /** What works no more in a program, or in a thread of it, that was started from a snapshot which has it. */
@@ -73,10 +55,8 @@ async function runAndKeep(folder: string): Promise<never> {
 }
 
 async function prepareSnapshot(): Promise<void> {
-  const image = given("GUESTBOOT_WARM_UP_IMAGE");
-  warmUpDisk(image);
   warmUpGrub2();
-  await rehearseStarts(image, given("GUESTBOOT_WARM_UP_FOLDER"));
+  await rehearseStarts(given("GUESTBOOT_WARM_UP_IMAGE"), given("GUESTBOOT_WARM_UP_FOLDER"));
   checkLoaded();
 }
 
