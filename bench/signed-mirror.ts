@@ -6,27 +6,16 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { MIRROR_PATHS } from "../fixtures/debian-installer.ts";
+import { digestList, RELEASE_PATHS, releaseOf } from "../fixtures/debian-release.ts";
 import type { Gpg } from "../test/trust/gpg.ts";
-
-const SUITE = "dists/bookworm/";
-const IMAGES = `${SUITE}main/installer-amd64/current/images/`;
 
 /** Lists the kernel and the initrd of the mirror at `root`, and signs that with `key`. */
 export function signMirror(root: string, gpg: Gpg, key: string): void {
-  const line = (file: string) => `${hexOfFile(path.join(root, file))}  ./${file.slice(IMAGES.length)}\n`;
-  const list = Object.values(MIRROR_PATHS).map(line).join("");
-  fs.writeFileSync(path.join(root, IMAGES, "SHA256SUMS"), list);
-  const hex = createHash("sha256").update(list).digest("hex");
-  const release = `Origin: Debian
-Label: Debian
-Suite: oldstable
-Codename: bookworm
-Architectures: amd64
-Components: main
-SHA256:
- ${hex} ${list.length} ${IMAGES.slice(SUITE.length)}SHA256SUMS
-`;
-  fs.writeFileSync(path.join(root, SUITE, "InRelease"), gpg.clearsign(release, [key]));
+  const hexOf = (file: string) => hexOfFile(path.join(root, file));
+  const list = digestList({ kernel: hexOf(MIRROR_PATHS.kernel), initrd: hexOf(MIRROR_PATHS.initrd) });
+  fs.writeFileSync(path.join(root, RELEASE_PATHS.sums), list);
+  const release = releaseOf(list, createHash("sha256").update(list).digest("hex"));
+  fs.writeFileSync(path.join(root, RELEASE_PATHS.inRelease), gpg.clearsign(release, [key]));
 }
 
 function hexOfFile(file: string): string {

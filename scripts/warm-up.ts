@@ -5,10 +5,12 @@
  */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import * as http from "node:http";
 import * as path from "node:path";
 import { gzipSync } from "node:zlib";
 import * as openpgp from "openpgp";
+import { MIRROR_PATHS } from "../fixtures/debian-installer.ts";
+import { digestList, RELEASE_PATHS, releaseOf } from "../fixtures/debian-release.ts";
+import { startStaticServer } from "../fixtures/static-server.ts";
 
 export interface WarmUp extends AsyncDisposable {
   /** As `src/cli/start-snapshot.ts` reads them: each the program's name and what comes behind it. */
@@ -17,11 +19,6 @@ export interface WarmUp extends AsyncDisposable {
   readonly checks: readonly (readonly string[])[];
   readonly environment: NodeJS.ProcessEnv;
 }
-
-const SUITE = "dists/bookworm/";
-const IMAGES = `${SUITE}main/installer-amd64/current/images/`;
-const KERNEL = `${IMAGES}netboot/xen/vmlinuz`;
-const INITRD = `${IMAGES}netboot/xen/initrd.gz`;
 
 /** The end of an archive (cpio(5), newc), which is an archive by itself. */
 const EMPTY_ARCHIVE = `070701${"0".repeat(8 * 11)}0000000b${"0".repeat(8)}TRAILER!!!\0\0\0\0`;
@@ -37,9 +34,8 @@ export async function prepareWarmUp(folder: string, image: string): Promise<Warm
   fs.writeFileSync(at("overlay/preseed.cfg"), "d-i debian-installer/locale string en_US\n".repeat(100));
   const initrd = gzipSync(EMPTY_ARCHIVE);
   fs.writeFileSync(at("initrd.gz"), initrd);
-  const { keyring, files } = await signedMirror(initrd);
-  fs.writeFileSync(at("archive.gpg"), keyring);
-  const server = await serve(files);
+  fs.writeFileSync(at("archive.gpg"), await makeSignedMirror(at("mirror"), initrd));
+  const server = await startStaticServer(at("mirror"));
   const vms = ["cold", "asks", "fresh"].map((name, index) => {
     const uuid = `00000000-0000-4000-8000-00000000000${index}`;
     fs.writeFileSync(at(`state/vms/${uuid}.json`), JSON.stringify(recordOf(uuid, name, server.url)));
@@ -71,7 +67,7 @@ export async function prepareWarmUp(folder: string, image: string): Promise<Warm
       GUESTBOOT_STORE: "file",
       GUESTBOOT_LOG_SOCKET: at("no-log"),
     },
-    [Symbol.asyncDispose]: server.end,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
@@ -92,66 +88,30 @@ function recordOf(uuid: string, name: string, repository: string) {
   };
 }
 
-/** What of a Debian mirror an installation looks at, with a key of its own that ends here. */
-async function signedMirror(initrd: Buffer): Promise<{ keyring: Uint8Array; files: Map<string, Buffer> }> {
+/** What of a Debian mirror an installation looks at, with a key of its own that ends here. @returns the keyring */
+async function makeSignedMirror(root: string, initrd: Buffer): Promise<Uint8Array> {
   const kernel = Buffer.alloc(4096, "a kernel's bytes ");
-  const listed = [
-    [KERNEL, kernel],
-    [INITRD, initrd],
-  ] as const;
-  const sums = Buffer.from(
-    listed.map(([file, bytes]) => `${sha256(bytes)}  ./${file.slice(IMAGES.length)}\n`).join(""),
-  );
-  const sumsName = `${IMAGES.slice(SUITE.length)}SHA256SUMS`;
-  const release = `Origin: Debian
-Label: Debian
-Suite: oldstable
-Codename: bookworm
-Architectures: amd64
-Components: main
-SHA256:
- ${sha256(sums)} ${sums.length} ${sumsName}
-`;
+  const list = digestList({ kernel: sha256(kernel), initrd: sha256(initrd) });
   const { privateKey, publicKey } = await openpgp.generateKey({
     type: "rsa",
     rsaBits: 2048,
     userIDs: [{ name: "warm-up" }],
     format: "object",
   });
-  const message = await openpgp.createCleartextMessage({ text: release });
+  const message = await openpgp.createCleartextMessage({ text: releaseOf(list, sha256(list)) });
   const inRelease = await openpgp.sign({ message, signingKeys: privateKey });
-  return {
-    keyring: publicKey.write(),
-    files: new Map([...listed, [`${SUITE}InRelease`, Buffer.from(inRelease)], [`${IMAGES}SHA256SUMS`, sums]]),
-  };
+  const files = [
+    [MIRROR_PATHS.kernel, kernel],
+    [MIRROR_PATHS.initrd, initrd],
+    [RELEASE_PATHS.inRelease, inRelease],
+    [RELEASE_PATHS.sums, list],
+  ] as const;
+  for (const [name, content] of files) {
+    const file = path.join(root, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, content);
+  }
+  return publicKey.write();
 }
 
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-
-/** Answers questions whether a file is still the same, as mirrors do. */
-async function serve(files: ReadonlyMap<string, Buffer>): Promise<{ url: string; end: () => Promise<void> }> {
-  const server = http.createServer((request, response) => {
-    const bytes = files.get((request.url ?? "").slice(1));
-    if (bytes === undefined) {
-      response.writeHead(404).end();
-      return;
-    }
-    const etag = `"${sha256(bytes).slice(0, 16)}"`;
-    if (request.headers["if-none-match"] === etag) response.writeHead(304, { etag }).end();
-    else response.writeHead(200, { etag, "content-length": bytes.length }).end(request.method === "HEAD" ? "" : bytes);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the warm-up's server has no port");
-  return {
-    url: `http://127.0.0.1:${address.port}/`,
-    end: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
+const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
