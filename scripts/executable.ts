@@ -9,6 +9,7 @@ import { gunzipSync } from "node:zlib";
 import { build, type BuildOptions } from "esbuild";
 import { RUNTIME_FLAGS } from "../src/cli/runtime-flags.js";
 import { parseCatalog } from "../src/distro/read-catalog.ts";
+import { keepBuiltinCode } from "./builtin-code.ts";
 import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
 import { assetOfPart, entryOfPart, partBorders, PARTS, type Owners } from "./parts.ts";
@@ -77,15 +78,26 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
   }
 }
 
-/** Lets the executable run what prepares its code, puts that into it, and sees whether it is taken. */
+/** Lets the executable run what prepares its code, puts that into it and nothing more, and sees whether it is taken. */
 async function keepCode(executable: string, folder: string, image: string, rooms: readonly Room[]): Promise<void> {
   await using warmUp = await prepareWarmUp(folder, image);
-  fs.writeFileSync(path.join(folder, "commands.json"), JSON.stringify(warmUp.commands));
-  const env = { ...warmUp.environment, GUESTBOOT_KEEP_CODE: folder };
-  const runIt = (argv: readonly string[]) => promisify(execFile)(executable, argv, { env, timeout: MOST_WARM_UP_MS });
-  await runIt([]);
+  const runIt = (argv: readonly string[], environment: NodeJS.ProcessEnv = {}) =>
+    promisify(execFile)(executable, argv, {
+      env: { ...warmUp.environment, ...environment },
+      timeout: MOST_WARM_UP_MS,
+    });
+  const keepIn = (kept: string, commands: readonly (readonly string[])[], environment: NodeJS.ProcessEnv = {}) => {
+    fs.mkdirSync(kept, { recursive: true });
+    fs.writeFileSync(path.join(kept, "commands.json"), JSON.stringify(commands));
+    return runIt([], { ...environment, GUESTBOOT_KEEP_CODE: kept });
+  };
+  await keepIn(folder, warmUp.commands);
+  const warm = path.join(folder, "warm-start");
+  await keepIn(warm, [warmUp.warmStart], { GUESTBOOT_CACHE_FRESH_FOR: "1h" });
   putCode(executable, rooms, folder);
-  for (const argv of warmUp.checks) await runIt(argv);
+  const builtins = JSON.parse(fs.readFileSync(path.join(warm, "builtins.json"), "utf8")) as readonly string[];
+  keepBuiltinCode(executable, new Set(builtins));
+  for (const argv of warmUp.checks) await runIt(argv, { GUESTBOOT_KEEP_CODE: folder });
 }
 
 /** The program in one file, but for the packages. @returns the texts of the assets */

@@ -25,24 +25,40 @@ function given(variable: string): string {
   return value;
 }
 
+const BUILTIN = "NativeModule ";
+
 /** What works no more in a program, or in a thread of it, that was started from a snapshot which has it. */
 function checkLoaded(): void {
-  const listed: unknown = Reflect.get(process, "moduleLoadList");
-  const loaded = Array.isArray(listed) ? listed : [];
-  const bad = ["NativeModule crypto", "NativeModule child_process"].find((name) => loaded.includes(name));
+  const loaded = loadedBuiltins();
+  const bad = ["crypto", "child_process"].find((name) => loaded.includes(name));
   if (bad !== undefined) throw new Error(`${bad} must not be loaded into the start-up snapshot`);
 }
 
 /** A command line that the build lets the program run: its name, and what comes behind it. */
 type CommandLine = readonly [program: string, ...argv: string[]];
 
+/** The runtime's own modules that are loaded, by their names within Node. */
+function loadedBuiltins(): readonly string[] {
+  const listed: unknown = Reflect.get(process, "moduleLoadList");
+  const loaded: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  return loaded.flatMap((name) =>
+    typeof name === "string" && name.startsWith(BUILTIN) ? [name.slice(BUILTIN.length)] : [],
+  );
+}
+
 /**
  * Runs them one after the other, on a stage: the walls of one would stand in the next one's way.
- * @param folder holds `commands.json`; what is kept goes there too
+ * @param folder holds `commands.json`; what is kept goes there too, and in `builtins.json` which modules of the
+ * runtime's own were loaded, but for those that are in the snapshot
  */
 async function runAndKeep(folder: string): Promise<never> {
   const commands = JSON.parse(fs.readFileSync(`${folder}/commands.json`, "utf8")) as readonly CommandLine[];
+  const inSnapshot = new Set(loadedBuiltins());
   const written = keepCode(folder);
+  // Opened before the last command gives up the right to.
+  const list = fs.openSync(`${folder}/builtins.json`, "w");
+  // Every start from disk loads it, and the stage has a prop for it.
+  process.getBuiltinModule("node:ffi");
   enterStage();
   for (const [program, ...argv] of commands) {
     const status = await run(program, argv);
@@ -51,6 +67,8 @@ async function runAndKeep(folder: string): Promise<never> {
     process.exit(1);
   }
   written();
+  const builtins = loadedBuiltins().filter((name) => !inSnapshot.has(name));
+  fs.writeSync(list, JSON.stringify(builtins));
   process.exit(0);
 }
 
