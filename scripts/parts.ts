@@ -18,6 +18,8 @@ const modulesIn = (folder: string, names: readonly string[]) => names.map((name)
 /** The snapshot's own first; a later part may use the modules of those before it. */
 export const PARTS: readonly [Part, ...Part[]] = [
   { name: "snapshot", entries: ["cli/start-snapshot.ts"] },
+  // Before the installation, which may patch too: a patch needs nothing else of it.
+  { name: "patch", entries: ["cli/patch.ts"] },
   {
     name: "installation",
     entries: [
@@ -34,7 +36,7 @@ export const PARTS: readonly [Part, ...Part[]] = [
   {
     name: "commands",
     entries: [
-      ...modulesIn("cli", ["resolve", "fetch", "entries", "patch", "ls", "cat", "inspect", "layouts", "cache"]),
+      ...modulesIn("cli", ["resolve", "fetch", "entries", "ls", "cat", "inspect", "layouts", "cache"]),
       ...modulesIn("cli", ["prestage", "vm", "read-answers"]),
       ...modulesIn("repository", ["mirrors", "nfs", "ftp", "ca-file", "proxy", "local-kind", "folder", "zip", "iso"]),
       ...modulesIn("repository", ["nfs-mount", "nfs-user"]),

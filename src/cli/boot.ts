@@ -73,7 +73,7 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, host
     return;
   }
   const { installVm } = await import("./install-vm.ts");
-  const { progressFor } = await import("./progress.ts");
+  const { progressOnStandardError } = await import("./progress.ts");
   await installVm({
     vm: record.uuid,
     disk: options.disk,
@@ -85,7 +85,7 @@ async function boot(options: PygrubBoot, installation: InstallationOptions, host
     offline: installation.offline,
     bound,
     patches: installation.patches,
-    progress: progressFor(process.stderr, { quiet: !options.menu }),
+    progress: progressOnStandardError({ quiet: !options.menu }),
     format: options.outputFormat ?? DEFAULT_FORMAT,
     output: options.output,
     givenArguments: [],

@@ -9,7 +9,7 @@ import { formatFailure } from "../toolstack/format.ts";
 import { ELILOADER_USAGE, eliloaderFormat, readEliloaderOptions, type EliloaderBoot } from "./eliloader-options.ts";
 import { ELILOADER_BOOT_FOLDER } from "./folders.ts";
 import { installVm } from "./install-vm.ts";
-import { progressFor } from "./progress.ts";
+import { progressOnStandardError } from "./progress.ts";
 import { logFailedStart, vmNamedIn } from "./start-log.ts";
 
 export async function runEliloader(argv: readonly string[]): Promise<number> {
@@ -35,7 +35,7 @@ export async function runEliloader(argv: readonly string[]): Promise<number> {
       ownsStandardError: !options.quiet,
       saysSteps: options.logging && !options.quiet,
       offline: false,
-      progress: progressFor(process.stderr, { quiet: options.quiet }),
+      progress: progressOnStandardError({ quiet: options.quiet }),
       format,
       output: null,
       givenArguments: givenArguments(options, format),

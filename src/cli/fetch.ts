@@ -22,7 +22,7 @@ import { freshnessOf } from "./freshness.ts";
 import { helpOf } from "./help.ts";
 import { confineCommand, openTarget, repositoryOptions, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import { givenPatches, PATCH_OPTIONS } from "./patch-options.ts";
-import { progressFor } from "./progress.ts";
+import { progressOnStandardError } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { withLog, type StartLog } from "./start-log.ts";
 
@@ -76,7 +76,7 @@ async function fetchInto(
 ): Promise<Fetched> {
   const patches = givenPatches(values);
   const wanted = patchesWanted(null, "", patches, values.fixups ?? null);
-  const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+  const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
   const catalog = wholeCatalog();
   confineCommand(address, values, settings, { writable: [folder], patches, fixups: values.fixups });
   await using target = await openTarget(address, values, { settings, progress });

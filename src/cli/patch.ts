@@ -16,7 +16,7 @@ import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
 import { helpOf } from "./help.ts";
 import { limitOf } from "./limit.ts";
-import { progressFor } from "./progress.ts";
+import { progressOnStandardError } from "./progress.ts";
 import type { Answers } from "./read-answers.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -61,7 +61,7 @@ export async function runPatch(argv: readonly string[]): Promise<number> {
     const input = onlyOperand(positionals, "INITRD");
     const { output } = values;
     if (output === undefined) throw new GuestbootError("USAGE", "--output is missing: which file is to be written?");
-    const progress = progressFor(process.stderr, { quiet: values.quiet === true });
+    const progress = progressOnStandardError({ quiet: values.quiet === true });
     using cancelled = cancellation("nothing was written");
     const limits = {
       maximumBytes: limitOf(values["max-size-mb"], (await readSettings(process.env)).maxInitrdSize),

@@ -17,7 +17,7 @@ import { cancellation } from "./cancellation.ts";
 import { withCommandLog } from "./command-log.ts";
 import { helpOf } from "./help.ts";
 import { makeImage, PRESTAGE_OPTIONS, type Run, type Values } from "./prestage-make.ts";
-import { formatBytes, progressFor } from "./progress.ts";
+import { formatBytes, progressOnStandardError } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { withLog, type StartLog } from "./start-log.ts";
 import { findUsersWith } from "./vm-store.ts";
@@ -59,7 +59,7 @@ async function carryOut(
   const folder = path.resolve(values.dir ?? imageFolder());
   using cancelled = cancellation("the images are as they were");
   const { signal } = cancelled;
-  const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+  const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
   const run: Run = { folder, settings, progress, log, isOffline: values.offline === true, signal };
   switch (verb) {
     case "list":

@@ -8,8 +8,10 @@ const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
 const FALLBACK_COLUMNS = 80;
 
-export function progressFor(stream: NodeJS.WriteStream, options: { readonly quiet: boolean }): Progress {
+export function progressOnStandardError(options: { readonly quiet: boolean }): Progress {
+  // The stream is made when it is first asked for, and loads the runtime's network modules.
   if (options.quiet) return silent;
+  const stream = process.stderr;
   return stream.isTTY ? terminalProgress(stream) : plainProgress(stream);
 }
 

@@ -11,7 +11,7 @@ import { LOG_OPTION, withCommandLog } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
 import { confineCommand, openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
-import { formatBytes, progressFor } from "./progress.ts";
+import { formatBytes, progressOnStandardError } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { withLog } from "./start-log.ts";
 
@@ -26,7 +26,7 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     const address = onlyOperand(positionals, "REPOSITORY");
     const settings = await readSettings(process.env);
     await withCommandLog({ command: "resolve", form: values.log, settings: settings.log }, async (log) => {
-      const progress = withLog(progressFor(process.stderr, { quiet: values.quiet === true }), log);
+      const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
       const catalog = wholeCatalog();
       confineCommand(address, values, settings, { writable: [] });
       await using target = await openTarget(address, values, { settings, progress });
