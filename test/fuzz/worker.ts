@@ -53,7 +53,7 @@ async function runThread({ assignment, seeds, state, input }: Handed): Promise<v
   Error.stackTraceLimit = 4;
   const target = [...TARGETS, ...PLANTED].find((each) => each.name === assignment.target);
   if (target === undefined) throw new Error(`no target ${assignment.target}`);
-  giveUpRights(target.needsNetwork === true ? RIGHTS.filter((right) => right !== "net") : RIGHTS);
+  giveUpRights();
   const result = await fuzz(target, seeds, new Coverage(counters), assignment.options, (bytes) => {
     input.set(bytes);
     Atomics.store(state, 1, bytes.length);
@@ -63,9 +63,9 @@ async function runThread({ assignment, seeds, state, input }: Handed): Promise<v
 }
 
 /** No file, no network, no program: what tries fails with an error of the runtime, and that is a finding. */
-function giveUpRights(rights: readonly string[]): void {
+function giveUpRights(): void {
   const permission = process.permission as { drop(scope: string): void; has(scope: string): boolean } | undefined;
-  for (const scope of rights) {
+  for (const scope of RIGHTS) {
     permission?.drop(scope);
     if (permission?.has(scope) !== false) throw new Error(`the right ${scope} could not be given up`);
   }
