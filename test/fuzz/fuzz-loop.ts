@@ -19,7 +19,7 @@ export interface Finding {
 
 export interface LoopOptions {
   readonly seed: number;
-  /** Inputs to run, beside the seeds. */
+  /** Inputs to run, beside the seeds and what was kept. */
   readonly runs: number;
   /** Milliseconds after which the loop ends. */
   readonly time: number;
@@ -40,20 +40,32 @@ export interface LoopResult {
   readonly findings: readonly Finding[];
 }
 
+export interface Fuzzed {
+  readonly result: LoopResult;
+  /** Inputs that went a way of their own, without the seeds and what was given. */
+  readonly kept: readonly Uint8Array[];
+}
+
 /** Limits of one input. */
 const LONGEST_MS = 1000;
 const MOST_KIB = 256 * 1024;
+
+export interface Given {
+  readonly seeds: readonly Uint8Array[];
+  /** What earlier runs of the target have kept. */
+  readonly kept: readonly Uint8Array[];
+}
 
 /** Called with each input before it is run. */
 export type Announce = (input: Uint8Array) => void;
 
 export async function fuzz(
   target: FuzzTarget,
-  seeds: readonly Uint8Array[],
+  { seeds, kept }: Given,
   coverage: Coverage,
   options: LoopOptions,
   announce: Announce = () => undefined,
-): Promise<LoopResult> {
+): Promise<Fuzzed> {
   const next = seeded(options.seed);
   const below = (bound: number): number => (bound <= 1 ? 0 : next() % bound);
   const mutator: Mutator = {
@@ -85,6 +97,14 @@ export async function fuzz(
     coverage.take();
     corpus.push(seed);
   }
+  for (const input of kept) {
+    current = input;
+    announce(input);
+    const judged = await judge(target, input, memory);
+    if (typeof judged !== "string") found({ ...judged, input });
+    if (coverage.take()) corpus.push(input);
+  }
+  const known = corpus.length;
   let inputs = 0;
   while (inputs < options.runs && !isOver(findings, options)) {
     // Promises that nobody waits for are only told of when the event loop turns.
@@ -109,7 +129,7 @@ export async function fuzz(
   }
   await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", rejected);
-  return {
+  const result: LoopResult = {
     inputs,
     accepted,
     seeds: seeds.length,
@@ -118,6 +138,7 @@ export async function fuzz(
     milliseconds: Math.round(performance.now() - started),
     findings: [...findings.values()],
   };
+  return { result, kept: corpus.slice(known) };
 }
 
 /** What was resident once is no measure any more, and more of what is slow takes too long: such a finding ends it. */
