@@ -11,16 +11,23 @@ export interface Exploration {
   readonly milliseconds: number;
 }
 
+export interface ExplorationLimits {
+  /** Names that are opened, in all and of one folder; folders are listed whole. */
+  readonly names: number;
+  readonly namesOfFolder: number;
+  /** Of each file, in bytes; at most 1 MiB. */
+  readonly read: number;
+}
+
 const MAX_DEPTH = 5;
-const MAX_NAMES = 200;
 const MAX_READ = 1024 * 1024;
 const BUFFER = new Uint8Array(MAX_READ);
+const WIDE: ExplorationLimits = { names: 200, namesOfFolder: 200, read: MAX_READ };
 
 /**
- * @param mostRead of each file, in bytes; at most 1 MiB
  * @throws whatever is no GuestbootError, and INTERNAL: those are what the tests look for
  */
-export function explore(source: ByteSource, mostRead = MAX_READ): Exploration {
+export function explore(source: ByteSource, limits: ExplorationLimits = WIDE): Exploration {
   const started = performance.now();
   const errors: Record<string, number> = {};
   let files = 0;
@@ -36,11 +43,12 @@ export function explore(source: ByteSource, mostRead = MAX_READ): Exploration {
   };
   const visit = (filesystem: GuestFilesystem, path: string, depth: number): void => {
     const entries: DirectoryEntry[] = attempt(() => filesystem.list(path)) ?? [];
+    let opened = 0;
     for (const { name, node } of entries) {
-      if (name.includes("/") || names++ >= MAX_NAMES) continue;
+      if (name.includes("/") || opened++ >= limits.namesOfFolder || names++ >= limits.names) continue;
       const below = `${path}/${name}`;
       if (node.kind === "directory" && depth < MAX_DEPTH) visit(filesystem, below, depth + 1);
-      else if (attempt(() => readSome(filesystem, below, mostRead)) !== null) files++;
+      else if (attempt(() => readSome(filesystem, below, limits.read)) !== null) files++;
     }
   };
   const filesystem = attempt(() => openFilesystem(source));

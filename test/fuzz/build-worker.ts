@@ -30,6 +30,14 @@ export async function buildWorker(folder: string): Promise<BuiltWorker> {
     banner: { js: BANNER },
     plugins: [
       {
+        name: "clients without a network",
+        setup(bundle) {
+          bundle.onResolve({ filter: /^(?:node:)?net$/ }, ({ importer }) =>
+            importer.includes("/node_modules/") ? { path: path.join(import.meta.dirname, "memory-net.ts") } : null,
+          );
+        },
+      },
+      {
         name: "counters",
         setup(bundle) {
           bundle.onLoad({ filter: /\.ts$/ }, ({ path: name }) => {

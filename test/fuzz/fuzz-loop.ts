@@ -19,7 +19,7 @@ export interface Finding {
 
 export interface LoopOptions {
   readonly seed: number;
-  /** Inputs to run, beside the seeds. */
+  /** Inputs to run, beside the seeds and what was kept. */
   readonly runs: number;
   /** Milliseconds after which the loop ends. */
   readonly time: number;
@@ -40,20 +40,32 @@ export interface LoopResult {
   readonly findings: readonly Finding[];
 }
 
+export interface Fuzzed {
+  readonly result: LoopResult;
+  /** Inputs that went a way of their own, without the seeds and what was given. */
+  readonly kept: readonly Uint8Array[];
+}
+
 /** Limits of one input. */
 const LONGEST_MS = 1000;
 const MOST_KIB = 256 * 1024;
+
+export interface Given {
+  readonly seeds: readonly Uint8Array[];
+  /** What earlier runs of the target have kept. */
+  readonly kept: readonly Uint8Array[];
+}
 
 /** Called with each input before it is run. */
 export type Announce = (input: Uint8Array) => void;
 
 export async function fuzz(
   target: FuzzTarget,
-  seeds: readonly Uint8Array[],
+  { seeds, kept }: Given,
   coverage: Coverage,
   options: LoopOptions,
   announce: Announce = () => undefined,
-): Promise<LoopResult> {
+): Promise<Fuzzed> {
   const next = seeded(options.seed);
   const below = (bound: number): number => (bound <= 1 ? 0 : next() % bound);
   const mutator: Mutator = {
@@ -72,18 +84,27 @@ export async function fuzz(
     found({ kind: "unhandled rejection", what: wordsOf(reason), input: current });
   process.on("unhandledRejection", rejected);
 
+  const memory = new ResidentMemory();
   const started = performance.now();
   const corpus: Uint8Array[] = [];
   let accepted = 0;
   for (const seed of seeds) {
     current = Uint8Array.from(seed);
     announce(seed);
-    const judged = await judge(target, current);
+    const judged = await judge(target, current, memory);
     if (judged === "accepted") accepted++;
     else if (judged !== "refused") found({ ...judged, input: seed });
     coverage.take();
     corpus.push(seed);
   }
+  for (const input of kept) {
+    current = input;
+    announce(input);
+    const judged = await judge(target, input, memory);
+    if (typeof judged !== "string") found({ ...judged, input });
+    if (coverage.take()) corpus.push(input);
+  }
+  const known = corpus.length;
   let inputs = 0;
   while (inputs < options.runs && !isOver(findings, options)) {
     // Promises that nobody waits for are only told of when the event loop turns.
@@ -102,13 +123,13 @@ export async function fuzz(
     target.repair?.(input);
     current = input;
     announce(input);
-    const judged = await judge(target, input);
+    const judged = await judge(target, input, memory);
     if (typeof judged !== "string") found({ ...judged, input });
     if (coverage.take()) corpus.push(input);
   }
   await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", rejected);
-  return {
+  const result: LoopResult = {
     inputs,
     accepted,
     seeds: seeds.length,
@@ -117,6 +138,7 @@ export async function fuzz(
     milliseconds: Math.round(performance.now() - started),
     findings: [...findings.values()],
   };
+  return { result, kept: corpus.slice(known) };
 }
 
 /** What was resident once is no measure any more, and more of what is slow takes too long: such a finding ends it. */
@@ -126,27 +148,47 @@ function isOver(findings: ReadonlyMap<string, Finding>, options: LoopOptions): b
 }
 
 function changed(target: FuzzTarget, parent: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {
-  const head = target.fixedHead?.(parent) ?? 0;
-  const body = mutate(parent.subarray(head), other.subarray(target.fixedHead?.(other) ?? 0), mutator);
+  const input = parent.slice();
+  const head = target.fixedHead?.(input) ?? 0;
+  const body = mutate(input.subarray(head), other.subarray(target.fixedHead?.(other) ?? 0), mutator);
+  // An image of fixed layout is changed where it lies.
+  if (body.buffer === input.buffer && body.byteOffset === head && body.length === input.length - head) return input;
   if (head === 0) return body;
-  const input = new Uint8Array(head + body.length);
-  input.set(parent.subarray(0, head));
-  input.set(body, head);
-  return input;
+  const whole = new Uint8Array(head + body.length);
+  whole.set(input.subarray(0, head));
+  whole.set(body, head);
+  return whole;
 }
 
 type Judged = "accepted" | "refused" | Omit<Finding, "input">;
 
-async function judge(target: FuzzTarget, input: Uint8Array): Promise<Judged> {
-  const before = process.resourceUsage().maxRSS;
+async function judge(target: FuzzTarget, input: Uint8Array, memory: ResidentMemory): Promise<Judged> {
   const { judged, milliseconds } = await timed(target, input);
-  const grown = process.resourceUsage().maxRSS - before;
+  const grown = memory.grownBy(milliseconds);
   if (grown > MOST_KIB) return { kind: "memory", what: `${grown} KiB more of resident memory` };
   if (milliseconds <= LONGEST_MS) return judged;
   // The machine may have been busy with something else: what counts is the thread's own time, at its best.
   const again = [await ownTime(target, input), await ownTime(target, input)];
   const best = Math.min(...again);
   return best > LONGEST_MS ? { kind: "slow", what: `${Math.round(best)} ms of the processor` } : judged;
+}
+
+/** To ask the kernel costs as much as a short input, and what would be found takes its time: pages are filled with zeros. */
+const QUICK_MS = 4;
+const QUICK_INPUTS = 16;
+
+class ResidentMemory {
+  #most = process.resourceUsage().maxRSS;
+  #unasked = 0;
+
+  /** KiB by which the most that was ever resident has grown in an input that took so long; 0 for a quick one. */
+  grownBy(milliseconds: number): number {
+    if (milliseconds < QUICK_MS && ++this.#unasked < QUICK_INPUTS) return 0;
+    const before = this.#most;
+    this.#unasked = 0;
+    this.#most = process.resourceUsage().maxRSS;
+    return this.#most - before;
+  }
 }
 
 /** Milliseconds of the processor. */

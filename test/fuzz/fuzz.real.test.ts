@@ -4,7 +4,10 @@ import { PLANTED } from "./planted.ts";
 import { TARGETS } from "./targets.ts";
 
 it("finds each defect that was planted, and none where there is none", async () => {
-  const rows = await fuzzTargets(PLANTED, { seed: 1, runs: 100_000, milliseconds: 120_000, jobs: 2 });
+  const rows = await fuzzTargets(
+    PLANTED.map((target) => ({ target, seed: 1, runs: 100_000 })),
+    { milliseconds: 120_000, jobs: 2, kept: null },
+  );
   const kinds = Object.fromEntries(rows.map(({ target, findings }) => [target, findings.map(({ kind }) => kind)]));
   expect(kinds).toEqual({
     "planted nothing": [],
@@ -20,7 +23,10 @@ it("finds each defect that was planted, and none where there is none", async () 
 }, 300_000);
 
 it("finds nothing in any parser of outside bytes, with 5,000 inputs each", async () => {
-  const rows = await fuzzTargets(TARGETS, { seed: 1, runs: 5000, milliseconds: 1_200_000, jobs: 2 });
+  const rows = await fuzzTargets(
+    TARGETS.map((target) => ({ target, seed: 1, runs: 5000 })),
+    { milliseconds: 1_200_000, jobs: 2, kept: null },
+  );
   const found = rows.flatMap(({ target, findings }) => findings.map(({ kind, what }) => `${target}: ${kind}: ${what}`));
   expect(found).toEqual([]);
   expect(rows.map(({ target, inputs }) => [target, inputs])).toEqual(TARGETS.map(({ name }) => [name, 5000]));

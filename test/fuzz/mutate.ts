@@ -19,9 +19,9 @@ const EDGES = [
 /** May change its input, which is a copy. */
 type Change = (input: Uint8Array, mutator: Mutator, other: Uint8Array) => Uint8Array;
 
-/** A changed copy of `input`; `other` is one more input, of which pieces may be taken. */
+/** Changes `input`, or a copy; `other` is one more input, of which pieces may be taken. */
 export function mutate(input: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {
-  let result: Uint8Array = input.slice();
+  let result = input;
   const changes = mutator.isFixedSize ? IN_PLACE : ANY;
   // Sixteen changes of a short input leave nothing of it.
   for (let count = 1 << mutator.below(input.length < 64 ? 3 : 5); count > 0; count--) {

@@ -5,15 +5,21 @@
  * The form: block size, blocks of the image, blocks in the input (32-bit words, little-endian), the number of each of
  * those, then their bytes.
  */
-import { checkRange, targetOf, type ByteSource } from "../../src/base/byte-source.ts";
+import { checkRange, memorySource, targetOf, type ByteSource } from "../../src/base/byte-source.ts";
 
 const WORDS_BEFORE_TABLE = 3;
 
-export function packImage(image: Uint8Array, blockSize: number): Uint8Array {
+/** @param isWanted does a reader look at the block? What is left out reads as zeros. Default: all blocks */
+export function packImage(
+  image: Uint8Array,
+  blockSize: number,
+  isWanted: (block: number) => boolean = () => true,
+): Uint8Array {
   const count = Math.ceil(image.length / blockSize);
   const used: number[] = [];
   for (let block = 0; block < count; block++) {
-    if (image.subarray(block * blockSize, (block + 1) * blockSize).some((byte) => byte !== 0)) used.push(block);
+    const bytes = image.subarray(block * blockSize, (block + 1) * blockSize);
+    if (isWanted(block) && bytes.some((byte) => byte !== 0)) used.push(block);
   }
   const head = Uint32Array.from([blockSize, count, used.length, ...used]);
   const packed = new Uint8Array(head.byteLength + used.length * blockSize);
@@ -24,49 +30,86 @@ export function packImage(image: Uint8Array, blockSize: number): Uint8Array {
   return packed;
 }
 
+/** The blocks of an image that `use` reads. */
+export function blocksRead(image: Uint8Array, blockSize: number, use: (source: ByteSource) => void): Set<number> {
+  const source = memorySource(image);
+  const read = new Set<number>();
+  use({
+    size: source.size,
+    read(offset, length, into) {
+      for (let block = Math.floor(offset / blockSize); block * blockSize < offset + length; block++) read.add(block);
+      return source.read(offset, length, into);
+    },
+  });
+  return read;
+}
+
+export interface PackedBlock {
+  /** Where it lies in the image, in bytes. */
+  readonly at: number;
+  /** A change of them is one of the image. */
+  readonly bytes: Uint8Array;
+}
+
 export interface PackedImage {
   readonly source: ByteSource;
   readonly blockSize: number;
-  /** The stored blocks with where they lie in the image, in bytes; a change of them is one of the image. */
-  readonly blocks: readonly { readonly at: number; readonly bytes: Uint8Array }[];
+  /** All that are stored. */
+  readonly blocks: () => Iterable<PackedBlock>;
+  /** The one that begins there; null where zeros are. */
+  readonly blockAt: (at: number) => Uint8Array | null;
 }
 
 /** How many bytes at the input's start are the table. */
 export function tableSize(packed: Uint8Array): number {
-  return 4 * (WORDS_BEFORE_TABLE + wordAt(packed, 2));
+  return 4 * (WORDS_BEFORE_TABLE + new DataView(packed.buffer, packed.byteOffset).getUint32(8, true));
 }
 
+/** Takes the same time for a large image as for a small one: nothing is copied, and the table stays where it is. */
 export function openPacked(packed: Uint8Array): PackedImage {
-  const blockSize = wordAt(packed, 0);
-  const count = wordAt(packed, 1);
+  const words = new DataView(packed.buffer, packed.byteOffset, packed.length);
+  const wordAt = (index: number): number => words.getUint32(index * 4, true);
+  const [blockSize, count, stored] = [wordAt(0), wordAt(1), wordAt(2)];
   const start = tableSize(packed);
-  const stored = new Map<number, Uint8Array>();
-  for (let index = 0; index < wordAt(packed, 2); index++) {
-    const from = start + index * blockSize;
-    stored.set(wordAt(packed, WORDS_BEFORE_TABLE + index), packed.subarray(from, from + blockSize));
-  }
   const size = count * blockSize;
+  const bytesOf = (index: number): Uint8Array =>
+    packed.subarray(start + index * blockSize, start + (index + 1) * blockSize);
+  /** The first entry of the table that is no smaller. */
+  const indexFrom = (block: number): number => {
+    let [low, high] = [0, stored];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (wordAt(WORDS_BEFORE_TABLE + middle) < block) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
   return {
     blockSize,
-    blocks: [...stored].map(([block, bytes]) => ({ at: block * blockSize, bytes })),
+    *blocks() {
+      for (let index = 0; index < stored; index++) {
+        yield { at: wordAt(WORDS_BEFORE_TABLE + index) * blockSize, bytes: bytesOf(index) };
+      }
+    },
+    blockAt(at) {
+      const index = indexFrom(at / blockSize);
+      return index < stored && wordAt(WORDS_BEFORE_TABLE + index) * blockSize === at ? bytesOf(index) : null;
+    },
     source: {
       size,
       read(offset, length, into) {
         checkRange(offset, length, size, "image");
-        const target = targetOf(length, into).fill(0);
-        for (let at = offset; at < offset + length;) {
-          const within = at % blockSize;
-          const step = Math.min(blockSize - within, offset + length - at);
-          const block = stored.get((at - within) / blockSize);
-          if (block !== undefined) target.set(block.subarray(within, within + step), at - offset);
-          at += step;
+        const target = targetOf(length, into);
+        if (into !== undefined) target.fill(0);
+        const end = offset + length;
+        for (let index = indexFrom(Math.floor(offset / blockSize)); index < stored; index++) {
+          const at = wordAt(WORDS_BEFORE_TABLE + index) * blockSize;
+          if (at >= end) break;
+          const from = Math.max(at, offset);
+          target.set(bytesOf(index).subarray(from - at, Math.min(blockSize, end - at)), from - offset);
         }
         return target;
       },
     },
   };
-}
-
-function wordAt(packed: Uint8Array, index: number): number {
-  return new DataView(packed.buffer, packed.byteOffset).getUint32(index * 4, true);
 }

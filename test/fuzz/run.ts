@@ -1,10 +1,15 @@
 /**
  * Fuzzes every parser of outside bytes: `npm run fuzz -- [--time SECONDS] [--runs N] [--target NAME]… [--seed N]
- * [--jobs N] [--output FOLDER] [--json]`. Exit status 1 where something was found.
+ * [--jobs N] [--output FOLDER] [--json] [--account FILE]`. Exit status 1 where something was found.
+ *
+ * With `--account` the run is one of several: it goes on with what the earlier ones have kept until each target has had
+ * `--runs` inputs in all, in pieces with seeds of their own, and writes down each piece.
  */
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
+import { addToAccount, piecesLeft, readAccount, type AccountEntry, type Piece } from "./account.ts";
 import { fuzzTargets, type Row } from "./fuzz-targets.ts";
 import { TARGETS } from "./targets.ts";
 
@@ -16,26 +21,42 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     jobs: { type: "string", default: "2" },
     output: { type: "string", default: path.join(import.meta.dirname, "../../dist/fuzz") },
+    account: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
 
 const chosen = TARGETS.filter(({ name }) => values.target === undefined || values.target.includes(name));
 const seconds = values.time === undefined ? null : numberOf("--time", values.time);
-const rows = await fuzzTargets(chosen, {
-  seed: numberOf("--seed", values.seed),
-  runs: values.runs === undefined ? Number.MAX_SAFE_INTEGER : numberOf("--runs", values.runs),
-  // All targets share the time that was given.
+const runs = values.runs === undefined ? Number.MAX_SAFE_INTEGER : numberOf("--runs", values.runs);
+const seed = numberOf("--seed", values.seed);
+const { account } = values;
+if (account !== undefined && values.runs === undefined) throw new Error("--account takes --runs: how many in all");
+const pieces =
+  account === undefined
+    ? chosen.map((target): Piece => ({ target, seed, runs }))
+    : piecesLeft(chosen, readAccount(account), runs);
+const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: import.meta.dirname, encoding: "utf8" });
+const rows = await fuzzTargets(pieces, {
+  // All share the time that was given.
   milliseconds:
-    seconds === null ? Number.MAX_SAFE_INTEGER : (seconds * 1000 * numberOf("--jobs", values.jobs)) / chosen.length,
+    seconds === null ? Number.MAX_SAFE_INTEGER : (seconds * 1000 * numberOf("--jobs", values.jobs)) / pieces.length,
   jobs: numberOf("--jobs", values.jobs),
+  kept: account === undefined ? null : path.join(values.output, "kept"),
   onRow: (row) => {
+    if (account !== undefined) addToAccount(account, entryOf(row));
+    keepFindings(row, values.output);
     if (!values.json) process.stdout.write(`${lineOf(row)}\n`);
   },
 });
-for (const row of rows) keepFindings(row, values.output);
 if (values.json) process.stdout.write(`${JSON.stringify(rows.map(withoutInputs), null, 2)}\n`);
 process.exitCode = rows.some(({ findings }) => findings.length > 0) ? 1 : 0;
+
+function entryOf({ target, seed, inputs, milliseconds, corpus, reached, findings }: Row): AccountEntry {
+  const words = findings.map(({ kind, what }) => `${kind}: ${what.split("\n", 1)[0] ?? ""}`);
+  const known = commit.status === 0 ? commit.stdout.trim() : null;
+  return { target, seed, inputs, milliseconds, corpus, reached, findings: words, commit: known };
+}
 
 function numberOf(option: string, text: string): number {
   const number = Number(text);
@@ -55,10 +76,10 @@ function withoutInputs(row: Row): object {
 }
 
 /** Each finding as a file, which is the input, and what it did beside it. */
-function keepFindings({ target, findings }: Row, folder: string): void {
+function keepFindings({ target, seed, findings }: Row, folder: string): void {
   for (const [index, { kind, what, input }] of findings.entries()) {
     fs.mkdirSync(folder, { recursive: true });
-    const file = path.join(folder, `${target.replaceAll(/\W+/g, "-")}-${index + 1}`);
+    const file = path.join(folder, `${target.replaceAll(/\W+/g, "-")}-${seed}-${index + 1}`);
     fs.writeFileSync(`${file}.bin`, input);
     fs.writeFileSync(`${file}.txt`, `${kind}: ${what}\n`);
     process.stderr.write(`${target}: ${kind}: ${what.split("\n").slice(0, 4).join("\n")}\n  the input: ${file}.bin\n`);

@@ -15,8 +15,6 @@ export interface FuzzTarget {
   readonly isFixedSize?: boolean;
   /** How many bytes at an input's start stay as they are: no part of what the parser sees. Default: none. */
   readonly fixedHead?: (input: Uint8Array) => number;
-  /** The parser is a client, and a server on the loopback is what feeds it: the network stays to be had. */
-  readonly needsNetwork?: boolean;
   /** Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. */
   readonly repair?: (input: Uint8Array) => void;
   /** Errors that the parser is documented to throw beside guestboot's own. */

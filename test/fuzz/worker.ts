@@ -2,29 +2,34 @@
  * The process of one target: a thread that runs the inputs, with every right of the runtime given up, and beside it
  * this one, which sees when an input never ends. What was found is told on standard output.
  */
+import { hash } from "node:crypto";
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { Coverage, COUNTERS } from "./coverage.ts";
-import { fuzz, type Finding, type LoopOptions, type LoopResult } from "./fuzz-loop.ts";
+import { fuzz, type Finding, type Fuzzed, type Given, type LoopOptions, type LoopResult } from "./fuzz-loop.ts";
 import { PLANTED } from "./planted.ts";
 import { TARGETS } from "./targets.ts";
 
 /** What the parent process hands over, as JSON in the first argument. */
 export interface Assignment {
   readonly target: string;
+  /** Files. */
   readonly seeds: readonly string[];
+  /** A folder with what earlier runs of the target have kept, and for what this one keeps; null: none. */
+  readonly kept: string | null;
   readonly counters: number;
   readonly options: LoopOptions;
 }
 
-/** As `LoopResult`, with the inputs in base64. */
+/** As `LoopResult`, with the inputs of findings in base64. */
 export type Told = Omit<LoopResult, "findings"> & {
   readonly findings: readonly (Omit<Finding, "input"> & { readonly input: string })[];
 };
 
 interface Handed {
   readonly assignment: Assignment;
-  readonly seeds: readonly Uint8Array[];
+  readonly given: Given;
   /** Number of the input that runs, and its length. */
   readonly state: Int32Array;
   readonly input: Uint8Array;
@@ -46,26 +51,26 @@ else {
   });
 }
 
-async function runThread({ assignment, seeds, state, input }: Handed): Promise<void> {
+async function runThread({ assignment, given, state, input }: Handed): Promise<void> {
   const counters = new Uint8Array(Math.ceil(assignment.counters / 8) * 8);
   Reflect.set(globalThis, COUNTERS, counters);
   // Most inputs are refused by an error, and its stack is most of what that costs.
   Error.stackTraceLimit = 4;
   const target = [...TARGETS, ...PLANTED].find((each) => each.name === assignment.target);
   if (target === undefined) throw new Error(`no target ${assignment.target}`);
-  giveUpRights(target.needsNetwork === true ? RIGHTS.filter((right) => right !== "net") : RIGHTS);
-  const result = await fuzz(target, seeds, new Coverage(counters), assignment.options, (bytes) => {
+  giveUpRights();
+  const fuzzed = await fuzz(target, given, new Coverage(counters), assignment.options, (bytes) => {
     input.set(bytes);
     Atomics.store(state, 1, bytes.length);
     Atomics.add(state, 0, 1);
   });
-  parentPort?.postMessage(result);
+  parentPort?.postMessage(fuzzed);
 }
 
 /** No file, no network, no program: what tries fails with an error of the runtime, and that is a finding. */
-function giveUpRights(rights: readonly string[]): void {
+function giveUpRights(): void {
   const permission = process.permission as { drop(scope: string): void; has(scope: string): boolean } | undefined;
-  for (const scope of rights) {
+  for (const scope of RIGHTS) {
     permission?.drop(scope);
     if (permission?.has(scope) !== false) throw new Error(`the right ${scope} could not be given up`);
   }
@@ -74,8 +79,8 @@ function giveUpRights(rights: readonly string[]): void {
 function superviseThread(assignment: Assignment): void {
   const state = new Int32Array(new SharedArrayBuffer(8));
   const input = new Uint8Array(new SharedArrayBuffer(LARGEST_INPUT));
-  const seeds = assignment.seeds.map((file) => new Uint8Array(fs.readFileSync(file)));
-  const handed: Handed = { assignment, seeds, state, input };
+  const given: Given = { seeds: readAll(assignment.seeds), kept: readAll(keptFiles(assignment.kept)) };
+  const handed: Handed = { assignment, given, state, input };
   const thread = new Worker(new URL(import.meta.url), { workerData: handed, stdout: false });
   const started = performance.now();
   let last = { number: -1, since: started };
@@ -85,7 +90,10 @@ function superviseThread(assignment: Assignment): void {
     if (number !== last.number) last = { number, since: now };
     else if (now - last.since > ENDLESS_MS) tellEndless();
   }, 500);
-  thread.on("message", (result: LoopResult) => tell(result));
+  thread.on("message", ({ result, kept }: Fuzzed) => {
+    if (assignment.kept !== null) keep(kept, assignment.kept);
+    tell(result);
+  });
   thread.on("error", (error) => {
     clearInterval(watch);
     throw error;
@@ -95,12 +103,25 @@ function superviseThread(assignment: Assignment): void {
   function tellEndless(): void {
     const bytes = Uint8Array.from(input.subarray(0, Atomics.load(state, 1)));
     const finding: Finding = { kind: "endless", what: `no end after ${ENDLESS_MS} ms`, input: bytes };
-    const inputs = Math.max(0, last.number - seeds.length);
+    const inputs = Math.max(0, last.number - given.seeds.length - given.kept.length);
     const milliseconds = Math.round(performance.now() - started);
-    const unknown = { accepted: 0, seeds: seeds.length, corpus: 0, reached: 0 };
+    const unknown = { accepted: 0, seeds: given.seeds.length, corpus: 0, reached: 0 };
     tell({ ...unknown, inputs, milliseconds, findings: [finding] });
     process.exit();
   }
+}
+
+function keptFiles(folder: string | null): string[] {
+  return folder === null ? [] : fs.readdirSync(folder).map((name) => path.join(folder, name));
+}
+
+function readAll(files: readonly string[]): Uint8Array[] {
+  return files.map((file) => new Uint8Array(fs.readFileSync(file)));
+}
+
+/** By their digest: pieces that ran side by side may have found the same. */
+function keep(inputs: readonly Uint8Array[], folder: string): void {
+  for (const input of inputs) fs.writeFileSync(path.join(folder, hash("sha256", input)), input);
 }
 
 function tell(result: LoopResult): void {

@@ -55,7 +55,7 @@ const MBR_SCRIPT =
 /** UEFI Specification, "GUID Partition Table": the checksums of both headers and of their entries. */
 function repairGpt(input: Uint8Array): void {
   const { source, blocks } = openPacked(input);
-  for (const { at, bytes } of blocks) {
+  for (const { at, bytes } of blocks()) {
     if (Buffer.from(bytes.subarray(0, 8)).toString("latin1") !== "EFI PART") continue;
     const header = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const entries = at === SECTOR ? 2 * SECTOR : at - GPT_ENTRIES;
@@ -71,7 +71,7 @@ function repairGpt(input: Uint8Array): void {
 /** lvm2's on-disk format: the checksums of the label, of each metadata header and of the text that it names. */
 function repairLvm(input: Uint8Array): void {
   const { source, blocks } = openPacked(input);
-  for (const { at, bytes } of blocks) {
+  for (const { at, bytes } of blocks()) {
     const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (block.toString("latin1", 0, 8) === "LABELONE") block.writeUInt32LE(crcOfLvm(block.subarray(20)), 16);
     if (block.toString("latin1", 4, 20) !== " LVM2 x[5A%r0N*>") continue;
@@ -109,7 +109,7 @@ function raidDisks(): Uint8Array[] {
 
 /** Linux, `include/uapi/linux/raid/md_p.h`: the sum of all words but itself, of what its own fields say is its length. */
 function repairRaid(input: Uint8Array): void {
-  for (const { bytes } of openPacked(input).blocks) {
+  for (const { bytes } of openPacked(input).blocks()) {
     const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (block.readUInt32LE(0) !== 0xa92b4efc || block.readUInt32LE(4) !== 1) continue;
     block.writeUInt32LE(0, 216);
@@ -142,7 +142,7 @@ function imageOf(...args: readonly string[]): Uint8Array {
 
 /** VHD specification, "Checksum": the complement of the sum of the other bytes. */
 function repairVhd(input: Uint8Array): void {
-  for (const { bytes } of openPacked(input).blocks) {
+  for (const { bytes } of openPacked(input).blocks()) {
     const head = Buffer.from(bytes.subarray(0, 8)).toString("latin1");
     const [field, size] = head === "conectix" ? [64, 512] : head === "cxsparse" ? [36, 1024] : [0, 0];
     if (field === 0) continue;

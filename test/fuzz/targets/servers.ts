@@ -1,33 +1,21 @@
 /**
- * What servers answer, byte for byte as the input has it, to the clients that really ask. Redirects are not followed
- * and data connections go to the server's own address, so that no input leads anywhere else than to the loopback.
+ * What servers answer, byte for byte as the input has it, to the clients that really ask, over connections in memory.
+ * Redirects are not followed: they would lead to no other server.
  */
-import type { AddressInfo, Server, Socket } from "node:net";
 import { GuestbootError } from "../../../src/base/errors.ts";
 import { openFtpRepository } from "../../../src/repository/ftp.ts";
 import { openHttpRepository } from "../../../src/repository/http.ts";
 import type { Repository } from "../../../src/repository/repository.ts";
+import { serveAt, type Socket } from "../memory-net.ts";
 import { bytesOf, drain, type FuzzTarget } from "../target.ts";
 
-/** Milliseconds. Many inputs let a client wait; on the loopback no good answer takes so long. */
+/** Milliseconds, for what waits in spite of all. */
 const WAIT = 500;
-const IDLE = 25;
 const PATIENCE = { connectTimeout: WAIT, headersTimeout: WAIT, bodyTimeout: WAIT, maxFileSize: 1 << 20 };
 
-/** Made once for a target, for as long as its process lives. */
-async function listen(serve: (socket: Socket) => void): Promise<Server> {
-  // Not at the top: most targets run where the network cannot be had.
-  const { createServer } = await import("node:net");
-  const server = createServer((socket) => {
-    socket.on("error", () => undefined);
-    serve(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  server.unref();
-  return server;
-}
-
-const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+const HTTP_PORT = 80;
+const FTP_PORT = 21;
+const FTP_DATA_PORT = 1025;
 
 async function useRepository(repository: Repository): Promise<void> {
   await using open = repository;
@@ -41,44 +29,40 @@ function ignoreRefusal(error: unknown): void {
   if (!(error instanceof GuestbootError)) throw error;
 }
 
-let answer: Uint8Array = new Uint8Array();
-let http: Promise<Server> | null = null;
-
-function answerHttp(socket: Socket): void {
-  socket.once("data", () => socket.end(answer));
-}
-
 /** SIZE and MDTM, as the data server's file has them. */
 const FILE = "213 16\r\n213 20220101000000\r\n";
 
-let ftp: Promise<{ readonly control: Server; readonly data: Server }> | null = null;
+/** Turns of the event loop after which a client that has said nothing waits: its own work takes one. */
+const PATIENT_TURNS = 3;
 
-async function ftpServers(): Promise<{ readonly control: Server; readonly data: Server }> {
-  const data = await listen((socket) => socket.end("data of the file"));
-  const control = await listen((socket) => {
-    // A line to greet with, and one for each command; what only announces (RFC 959: 1yz) goes with what follows it.
-    const lines = Buffer.from(answer)
-      .toString("latin1")
-      .replaceAll("%PORT%", String(portOf(data)))
-      .split("\n");
-    const say = (): void => {
-      const line = lines.shift();
-      if (line === undefined) socket.end();
-      else socket.write(`${line}\n`, "latin1");
-      if (line?.startsWith("1") === true) say();
-    };
-    say();
-    socket.on("data", say);
-    // A client that waits for more than the input has.
-    socket.setTimeout(IDLE, () => socket.end());
-  });
-  return { control, data };
+/** A line to greet with, and one for each command; what only announces (RFC 959: 1yz) goes with what follows it. */
+function answerFtp(control: Socket, answer: Uint8Array): void {
+  const lines = Buffer.from(answer).toString("latin1").replaceAll("%PORT%", String(FTP_DATA_PORT)).split("\n");
+  let said = 0;
+  const say = (): void => {
+    const line = lines[said];
+    if (line === undefined || control.destroyed) {
+      control.end();
+      return;
+    }
+    said++;
+    control.write(`${line}\n`, "latin1");
+    if (line.startsWith("1")) say();
+    else goOnUnlessAsked(said, PATIENT_TURNS);
+  };
+  // A client that waits for more than it has got: the rest of an answer of several lines, or the end.
+  const goOnUnlessAsked = (before: number, turns: number): void => {
+    if (said !== before || control.destroyed) return;
+    if (turns === 0) say();
+    else setImmediate(() => goOnUnlessAsked(before, turns - 1));
+  };
+  control.on("data", say);
+  say();
 }
 
 export const serverTargets: readonly FuzzTarget[] = [
   {
     name: "HTTP answer",
-    needsNetwork: true,
     seeds: () =>
       [
         'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: "a"\r\nLast-Modified: Sat, 01 Jan 2022 00:00:00 GMT\r\n\r\nfile',
@@ -95,15 +79,13 @@ export const serverTargets: readonly FuzzTarget[] = [
     ],
     largest: 4096,
     run: async (input) => {
-      answer = input;
-      http ??= listen(answerHttp);
+      serveAt(HTTP_PORT, (socket) => socket.once("data", () => socket.end(input)));
       const options = { ...PATIENCE, maxRedirects: 0, retryWaits: [] };
-      await useRepository(openHttpRepository(`http://127.0.0.1:${portOf(await http)}/`, null, options));
+      await useRepository(openHttpRepository("http://127.0.0.1/", null, options));
     },
   },
   {
     name: "FTP answer",
-    needsNetwork: true,
     seeds: () =>
       [
         `220 ready\r\n331 password\r\n230 in\r\n200 type\r\n200 utf8\r\n${FILE}${FILE}` +
@@ -113,9 +95,9 @@ export const serverTargets: readonly FuzzTarget[] = [
     dictionary: ["229 x (|||%PORT%|)", "227 x (127,0,0,1,4,1)", "150 ", "226 ", "550 ", "213 ", "421 ", "-", "\r\n"],
     largest: 2048,
     run: async (input) => {
-      answer = input;
-      ftp ??= ftpServers();
-      await useRepository(openFtpRepository(`ftp://127.0.0.1:${portOf((await ftp).control)}/`, null, PATIENCE));
+      serveAt(FTP_PORT, (control) => answerFtp(control, input));
+      serveAt(FTP_DATA_PORT, (data) => data.end("data of the file"));
+      await useRepository(openFtpRepository("ftp://127.0.0.1/", null, PATIENCE));
     },
   },
 ];
