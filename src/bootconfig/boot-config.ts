@@ -98,7 +98,13 @@ export interface ConfigPlace extends Surroundings {
 }
 
 /**
+ * Which entries somebody wants of a config: all of them, or those that boot where nobody chooses, the default and its
+ * fallbacks. A reader may give more than is wanted.
+ */
+export type WantedEntries = "all" | "default";
+
+/**
  * A syntax: from a config's text and what is around it to its entries.
  * @throws NO_BOOT_ENTRY when none boots a kernel; BUDGET_EXCEEDED
  */
-export type ConfigReader = (text: string, place: ConfigPlace) => BootConfig;
+export type ConfigReader = (text: string, place: ConfigPlace, wanted?: WantedEntries) => BootConfig;

@@ -11,7 +11,7 @@ import { decodeText } from "../base/text.ts";
 import type { FilesystemNode, GuestFilesystem, NodeKind } from "../filesystem/filesystem.ts";
 import { readBlsMenu } from "./bls-menu.ts";
 import { readBlsEntries } from "./bls.ts";
-import type { BootConfig, ConfigReader, ConfigSyntax } from "./boot-config.ts";
+import type { BootConfig, ConfigReader, ConfigSyntax, WantedEntries } from "./boot-config.ts";
 import { readGrubLegacy } from "./grub-legacy-guest.ts";
 import { MAX_CONFIG_SIZE } from "./grub-legacy.ts";
 import { parseGrub2 } from "./grub2/grub2.ts";
@@ -53,7 +53,7 @@ export const EFI_PLACES: readonly Place[] = places(
 );
 
 const READERS: Readonly<Record<ConfigSyntax, ConfigReader>> = {
-  grub2: (text, place) => parseGrub2(text, place, readBlsEntries),
+  grub2: (text, place, wanted) => parseGrub2(text, place, { readBls: readBlsEntries, wanted }),
   syslinux: readSyslinux,
   "grub-legacy": readGrubLegacy,
   bls: readBlsMenu,
@@ -74,12 +74,14 @@ interface Look {
 
 /**
  * The first config on the volume that can be read and boots a kernel.
+ * @param wanted "default" for a start that nobody watches: then nothing is explained either
  * @throws NO_BOOT_CONFIG when there is none; NO_BOOT_ENTRY when none boots a kernel; FILE_TOO_LARGE,
  *   BUDGET_EXCEEDED; the errors of the filesystem's driver
  */
 export function locateBootConfig(
   surroundings: Surroundings,
   candidates: readonly Place[] = CONFIG_PLACES,
+  wanted: WantedEntries = "all",
 ): LocatedConfig {
   const filesystem = surroundings.own.filesystem();
   const passedOver: string[] = [];
@@ -93,22 +95,17 @@ export function locateBootConfig(
     } else {
       try {
         const text = candidate.kind === "directory" ? "" : readText(filesystem, path);
-        const config = READERS[syntax](text, { ...surroundings, path });
-        const later = laterLegacy(surroundings, look, candidates.slice(index + 1));
+        const config = READERS[syntax](text, { ...surroundings, path }, wanted);
+        const later = laterLegacy(surroundings, look, candidates.slice(index + 1), wanted);
         if (later !== null) return later;
         const notes = [
           ...passedOver.map((other) => `${other}: passed over`),
           ...failures.map((failure) => `passed over: ${failure.message}`),
         ];
+        const told = { ...config, notes: [...notes, ...config.notes] };
+        if (wanted === "default") return { path, config: told };
         const explanation = [...notes, ...explain(filesystem, look, candidates.slice(index + 1))];
-        return {
-          path,
-          config: {
-            ...config,
-            notes: [...notes, ...config.notes],
-            explanation: [...explanation, ...(config.explanation ?? [])],
-          },
-        };
+        return { path, config: { ...told, explanation: [...explanation, ...(config.explanation ?? [])] } };
       } catch (error) {
         // The next place may hold a better one; if none does, the first failure is told.
         failures.push(withPath(error, path));
@@ -125,7 +122,12 @@ const LEFT_BEHIND = 24 * 60 * 60;
  * The menu.lst of a guest that has gone on with GRUB legacy, its grub.cfg left behind: it boots a kernel too, and was
  * written more than a day after it. null: there is none, or the filesystem tells no times.
  */
-function laterLegacy(surroundings: Surroundings, chosen: Look, rest: readonly Place[]): LocatedConfig | null {
+function laterLegacy(
+  surroundings: Surroundings,
+  chosen: Look,
+  rest: readonly Place[],
+  wanted: WantedEntries,
+): LocatedConfig | null {
   const changed = mtimeOf(chosen);
   if (chosen.place.syntax !== "grub2" || changed === undefined) return null;
   const filesystem = surroundings.own.filesystem();
@@ -136,7 +138,7 @@ function laterLegacy(surroundings: Surroundings, chosen: Look, rest: readonly Pl
   });
   if (later.length === 0) return null;
   try {
-    const { path, config } = locateBootConfig(surroundings, later);
+    const { path, config } = locateBootConfig(surroundings, later, wanted);
     const why = `${chosen.place.path} is passed over: ${path} was written more than a day later, and boots a kernel too`;
     return {
       path,
@@ -178,7 +180,7 @@ function age(look: Look, chosen: Look): string {
 export function parseConfigFile(path: string, text: string): BootConfig {
   const own: GuestVolume = { name: "file", number: null, partitionUuid: null, filesystem: () => NOTHING };
   try {
-    return READERS[syntaxOf(path)](text, { own, volumes: [own], path });
+    return READERS[syntaxOf(path)](text, { own, volumes: [own], path }, "all");
   } catch (error) {
     throw withPath(error, quote(path));
   }

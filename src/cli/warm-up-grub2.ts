@@ -74,7 +74,11 @@ const FILES: Readonly<Record<string, string>> = {
 
 /** @throws Error when the config is not read as it is meant */
 export function warmUpGrub2(): void {
-  const config = parseGrub2(CONFIG, { path: "/boot/grub/grub.cfg", own: VOLUME, volumes: [VOLUME] }, readBlsEntries);
+  const config = parseGrub2(
+    CONFIG,
+    { path: "/boot/grub/grub.cfg", own: VOLUME, volumes: [VOLUME] },
+    { readBls: readBlsEntries },
+  );
   if (config.entries.length !== 5) throw new Error(`the warm-up's grub.cfg has ${config.entries.length} entries`);
 }
 

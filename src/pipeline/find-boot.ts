@@ -5,10 +5,10 @@
 import { sliceSource, type ByteSource } from "../base/byte-source.ts";
 import { quote } from "../base/printable.ts";
 import { asGuestbootError, GuestbootError, type ErrorCode } from "../base/errors.ts";
-import type { BootEntry, FileReference } from "../bootconfig/boot-config.ts";
+import type { BootEntry, FileReference, WantedEntries } from "../bootconfig/boot-config.ts";
 import { chooseEntry } from "../bootconfig/choose.ts";
 import type { GuestVolume } from "../bootconfig/guest-volume.ts";
-import { EFI_PLACES, locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
+import { CONFIG_PLACES, EFI_PLACES, locateBootConfig, type LocatedConfig } from "../bootconfig/locate.ts";
 import type { RefusedVolume, Volume, VolumeTable } from "../disk/volumes.ts";
 import type { GuestFilesystem } from "../filesystem/filesystem.ts";
 import { openBootFilesystem } from "./btrfs-roots.ts";
@@ -83,7 +83,7 @@ export interface BootSearch {
  * @throws NO_FILESYSTEM, NO_BOOT_CONFIG, NO_BOOT_ENTRY saying of each place why it was passed over
  */
 export function findConfig(search: BootSearch): FoundConfig {
-  return withConfig(search, (found) => found);
+  return withConfig(search, "all", (found) => found);
 }
 
 /**
@@ -92,7 +92,7 @@ export function findConfig(search: BootSearch): FoundConfig {
  * @throws NO_FILESYSTEM, NO_BOOT_CONFIG, NO_BOOT_ENTRY, FILE_MISSING saying of each place why it was passed over
  */
 export function findBoot(search: BootSearch, wanted: string | null): FoundBoot {
-  return withConfig(search, (found) => {
+  return withConfig(search, wanted === null ? "default" : "all", (found) => {
     const choice = chooseEntry(found.config, wanted);
     const warnings = [...found.config.notes, ...(choice.warning === null ? [] : [choice.warning])];
     const opened = openFirst(
@@ -132,15 +132,15 @@ export function findFiles(
  * The first volume whose config serves. Where none has one, what boot loaders leave on an EFI partition is tried: it
  * leads to a config in an unusual place.
  */
-function withConfig<T>(search: BootSearch, use: (found: FoundConfig) => T): T {
+function withConfig<T>(search: BootSearch, wanted: WantedEntries, use: (found: FoundConfig) => T): T {
   const at =
-    (candidates?: typeof EFI_PLACES) =>
+    (candidates: typeof EFI_PLACES) =>
     (place: BootPlace): T => {
-      const located = locateBootConfig({ own: place, volumes: search.places }, candidates);
+      const located = locateBootConfig({ own: place, volumes: search.places }, candidates, wanted);
       return use({ place, filesystem: place.filesystem(), ...located });
     };
   try {
-    return firstOf(search, at());
+    return firstOf(search, at(CONFIG_PLACES));
   } catch (failure) {
     try {
       return firstOf(search, at(EFI_PLACES));

@@ -84,7 +84,7 @@ function read(environment: string, more: Files = {}, before = "") {
     { type: "xfs", uuid: "11111111-2222-3333-4444-555555555555" },
   );
   const place = placeOn("/grub2/grub.cfg", boot, madeUpVolume(2, {}));
-  return { boot, config: parseGrub2(before + CONFIG, place, readBlsEntries) };
+  return { boot, config: parseGrub2(before + CONFIG, place, { readBls: readBlsEntries }) };
 }
 
 describe("a grub.cfg whose entries are those of blscfg", () => {

@@ -1,4 +1,5 @@
 /** Reads a grub.cfg as a guest's: its own volume is partition 1, and others may stand beside it. */
+import { expect } from "vitest";
 import type { BootConfig, BootEntry } from "../../src/bootconfig/boot-config.ts";
 import { parseGrub2, type NumberedBootConfig } from "../../src/bootconfig/grub2/grub2.ts";
 import type { GuestVolume } from "../../src/bootconfig/guest-volume.ts";
@@ -32,8 +33,17 @@ export function readMenu(
   others: readonly GuestVolume[] = [],
   readBls: BlsReader | null = null,
 ): NumberedBootConfig {
-  return parseGrub2(text, { path: "/boot/grub/grub.cfg", own, volumes: [own, ...others] }, readBls);
+  const place = { path: "/boot/grub/grub.cfg", own, volumes: [own, ...others] };
+  const config = parseGrub2(text, place, { readBls });
+  // A start runs the bodies of what it boots alone, and that must not make a difference to it.
+  const start = parseGrub2(text, place, { readBls, wanted: "default" });
+  expect(bootedBy(start)).toBe(bootedBy(config));
+  return config;
 }
+
+/** As JSON, since images that a config opens have functions of their own. */
+const bootedBy = ({ entries, default: chosen, fallback = [] }: BootConfig): string =>
+  JSON.stringify([chosen, ...fallback].map((index) => entries[index]));
 
 /** The entry that boots by default. */
 export function defaultOf(config: BootConfig): BootEntry {

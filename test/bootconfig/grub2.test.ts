@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { GuestbootError } from "../../src/base/errors.ts";
 import { chooseEntry } from "../../src/bootconfig/choose.ts";
+import { parseGrub2 } from "../../src/bootconfig/grub2/grub2.ts";
 import type { GuestVolume } from "../../src/bootconfig/guest-volume.ts";
 import type { GuestFilesystem } from "../../src/filesystem/filesystem.ts";
 import { defaultOf, readMenu, titles, volume, type Files } from "./grub2-menu.ts";
@@ -239,6 +240,36 @@ ${entries("a", "b", "c")}`;
   });
   test("is explained", () => {
     expect(readMenu(`set default=1\n${entries("a", "b")}`).explanation).toEqual(['default is "1"']);
+  });
+});
+
+describe("a start, which wants the default and its fallbacks alone", () => {
+  const start = (text: string) => {
+    const own = volume(1, {});
+    return parseGrub2(text, { path: "/boot/grub/grub.cfg", own, volumes: [own] }, { wanted: "default" });
+  };
+
+  test("has these, and runs no other body", () => {
+    const bodies = "menuentry broken { while true; do true; done }\nmenuentry other { password u w }\n";
+    const config = start(`${bodies}${entries("a", "b", "c")}set default=id-b\nset fallback="id-c 3"\n`);
+    expect(titles(config)).toEqual(["b", "c"]);
+    expect(config).toMatchObject({ default: 0, fallback: [1], passwords: [], notes: [] });
+  });
+
+  test("opens the submenus that lead to it, and no other", () => {
+    const loop = "submenu away { while true; do true; done }\n";
+    const config = start(`set default="here>1"\n${loop}submenu here {\n${loop}${entries("a")}}\n`);
+    expect(titles(config)).toEqual(["a"]);
+    expect(config.notes).toEqual([]);
+  });
+
+  test("looks for one that boots where the default does not", () => {
+    const config = start(`menuentry x { true }\nmenuentry y { true }\n${entries("a", "b")}`);
+    expect(titles(config)).toEqual(["a"]);
+    expect(config.notes.join()).toMatch(/"x", boots no kernel/);
+    expect(failureOf(() => start("menuentry x { true }\nmenuentry y { chainloader +1 }\n")).message).toMatch(
+      /none of its 2 entries .*"x": it loads no kernel; "y": it starts another boot loader/,
+    );
   });
 });
 

@@ -26,9 +26,10 @@ function follow(nodes: readonly MenuNode[], [part = "", ...rest]: readonly strin
 
 /** What a menu's body has set its `default` to wins over the rest of the path that led there. */
 function opened(node: MenuNode, rest: readonly string[]): MenuNode {
-  if (node.kind === "entry") return node;
-  const path = node.default === null ? rest : splitPath(node.default);
-  return path.length === 0 ? node : (follow(node.nodes, path) ?? node);
+  const outcome = node.outcome();
+  if (outcome.kind === "entry") return node;
+  const path = outcome.default === null ? rest : splitPath(outcome.default);
+  return path.length === 0 ? node : (follow(outcome.nodes, path) ?? node);
 }
 
 /**

@@ -7,7 +7,7 @@ import { COMMANDS } from "./commands.ts";
 import { expand } from "./expand.ts";
 import { NEXT, shown, type Call, type Machine } from "./machine.ts";
 import { parseScript } from "./parser.ts";
-import type { Field, SimpleCommand, Statement } from "./syntax.ts";
+import type { Block, PlainCommand, SimpleCommand, Statement } from "./syntax.ts";
 
 /** Functions that call functions, and files that read files. */
 const MAX_DEPTH = 50;
@@ -18,9 +18,12 @@ const MAX_DEPTH = 50;
  */
 export function execute(machine: Machine, statements: readonly Statement[]): number {
   let status = 0;
-  for (const statement of statements) {
+  // Counted, as in all that runs for each entry: an iterator takes an object a step.
+  for (let index = 0; index < statements.length; index++) {
+    const statement = statements[index];
+    if (statement === undefined) break;
     status = executeOne(machine, statement);
-    if (machine.flow.kind !== "next") return status;
+    if (machine.flow !== NEXT) return status;
   }
   return status;
 }
@@ -31,7 +34,7 @@ export function executeText(machine: Machine, text: string): number {
   let status = 0;
   for (const unit of parseScript(text)) {
     if (unit.kind === "error") {
-      machine.run.notes.add(`line ${unit.line} is no GRUB script and is passed over: ${unit.reason}`);
+      machine.notes.add(`line ${unit.line} is no GRUB script and is passed over: ${unit.reason}`);
       continue;
     }
     status = execute(machine, unit.statements);
@@ -43,6 +46,8 @@ export function executeText(machine: Machine, text: string): number {
 function executeOne(machine: Machine, statement: Statement): number {
   machine.run.steps.spend();
   switch (statement.kind) {
+    case "plain":
+      return executePlain(machine, statement);
     case "command":
       return executeCommand(machine, statement);
     case "if":
@@ -54,6 +59,8 @@ function executeOne(machine: Machine, statement: Statement): number {
     case "function":
       // One that is running is not replaced (CVE-2020-15706).
       if (machine.calling.includes(statement.name)) return 1;
+      if (!machine.ownsFunctions) machine.functions = new Map(machine.functions);
+      machine.ownsFunctions = true;
       machine.functions.set(statement.name, statement.body);
       return 0;
   }
@@ -72,7 +79,7 @@ function executeIf(machine: Machine, statement: Statement & { readonly kind: "if
 
 function executeFor(machine: Machine, statement: Statement & { readonly kind: "for" }): number {
   let status = 0;
-  for (const { text } of expand(machine, statement.words)) {
+  for (const text of expand(machine, statement.words)) {
     machine.run.steps.spend();
     machine.environment.set(statement.name, text);
     status = execute(machine, statement.body);
@@ -113,53 +120,52 @@ function endsLoop(machine: Machine): boolean {
   return flow.kind === "break";
 }
 
-function executeCommand(machine: Machine, { words, literal }: SimpleCommand): number {
-  if (literal !== null) {
-    const status = runNamed(machine, literal.name, literal.fields, literal.texts);
-    setStatus(machine, status);
-    return status;
-  }
-  const fields = expand(machine, words);
-  const start = fields.findIndex(({ text }) => text !== "!");
+function executePlain(machine: Machine, { name, words, block }: PlainCommand): number {
+  const status = runNamed(machine, name, words, block);
+  setStatus(machine, status);
+  return status;
+}
+
+function executeCommand(machine: Machine, { words }: SimpleCommand): number {
+  const last = words.at(-1);
+  const block = last?.kind === "block" ? last : null;
+  const texts = expand(machine, block === null ? words : words.slice(0, -1));
+  const start = texts.findIndex((text) => text !== "!");
+  const name = texts[start];
   // Nothing but `!`, or variables that hold nothing.
-  if (start < 0) return 0;
-  const [first, ...rest] = fields.slice(start);
-  if (first === undefined) return 0;
-  const status = runNamed(
-    machine,
-    first.text,
-    rest,
-    rest.map(({ text }) => text),
-  );
+  if (name === undefined) return 0;
+  const status = runNamed(machine, name, texts.slice(start + 1), block);
   // One `!` or more turn the answer round.
   const answer = start === 0 ? status : status === 0 ? 1 : 0;
   setStatus(machine, answer);
   return answer;
 }
 
-/** @param words the texts of `fields` */
-function runNamed(machine: Machine, name: string, fields: readonly Field[], words: readonly string[]): number {
+/** @param block the last argument, behind `words` */
+function runNamed(machine: Machine, name: string, words: readonly string[], block: Block | null): number {
   const command = COMMANDS.get(name);
   if (command !== undefined) {
-    const call: Call = { machine, name, fields, words };
+    const call: Call = { machine, name, words, block };
     try {
       return command(call);
     } catch (error) {
       // A file that is damaged fails one command; a budget ends the whole.
       if (!(error instanceof GuestbootError) || error.code === "BUDGET_EXCEEDED") throw error;
-      machine.run.notes.add(`${name}: ${error.message}`);
+      machine.notes.add(`${name}: ${error.message}`);
       return 1;
     }
   }
   const body = machine.functions.get(name);
-  if (body !== undefined) return callFunction(machine, name, body, words);
+  if (body !== undefined) {
+    return callFunction(machine, name, body, block === null ? words : [...words, block.text]);
+  }
   const equals = name.indexOf("=");
   if (equals > 0) {
     machine.environment.set(name.slice(0, equals), name.slice(equals + 1));
     return 0;
   }
   // GRUB says "can't find command" and goes on as if it had gone well.
-  machine.run.notes.add(`${shown(name)} is no command that is known: passed over`);
+  machine.notes.add(`${shown(name)} is no command that is known: passed over`);
   return 0;
 }
 

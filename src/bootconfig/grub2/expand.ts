@@ -4,21 +4,21 @@
  */
 import { matchesPattern } from "./file-pattern.ts";
 import type { Machine } from "./machine.ts";
-import type { Argument, Field, Word } from "./syntax.ts";
+import type { Argument, Word } from "./syntax.ts";
 
 /** @throws BUDGET_EXCEEDED when a word grows past what a variable may hold */
-export function expand(machine: Machine, words: readonly Argument[]): Field[] {
-  const fields: Field[] = [];
+export function expand(machine: Machine, words: readonly Argument[]): string[] {
+  const texts: string[] = [];
   for (const word of words) {
-    if (word.kind === "block") fields.push({ text: word.text, block: word });
-    else if (word.literal !== null) fields.push({ text: word.literal, block: null });
+    if (word.kind === "block") texts.push(word.text);
+    else if (word.literal !== null) texts.push(word.literal);
     else {
       const text = joined(machine, word);
-      if (text !== null) fields.push({ text, block: null });
-      else fields.push(...expandWord(machine, word));
+      if (text !== null) texts.push(text);
+      else texts.push(...expandWord(machine, word));
     }
   }
-  return fields;
+  return texts;
 }
 
 /** The word as one field, where nothing in it is to be split or is a pattern: most words are so. Else null. */
@@ -70,7 +70,7 @@ interface Growing {
   isPattern: boolean;
 }
 
-function expandWord(machine: Machine, word: Word): Field[] {
+function expandWord(machine: Machine, word: Word): string[] {
   const done: Growing[] = [];
   let current: Growing | null = null;
   const add = (text: string, quoted: boolean): void => {
@@ -111,9 +111,9 @@ function expandWord(machine: Machine, word: Word): Field[] {
   return done.flatMap((field) => fieldsOf(machine, field));
 }
 
-function fieldsOf(machine: Machine, field: Growing): Field[] {
+function fieldsOf(machine: Machine, field: Growing): readonly string[] {
   const names = field.isPattern ? filesLike(machine, field.pattern) : [];
-  return (names.length === 0 ? [field.text] : names).map((text) => ({ text, block: null }));
+  return names.length === 0 ? [field.text] : names;
 }
 
 /** The files that fit a pattern, in the order of their folders; none when the word is no file's name. */

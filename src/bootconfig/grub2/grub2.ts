@@ -8,12 +8,21 @@
  */
 import { Budget } from "../../base/budget.ts";
 import { GuestbootError } from "../../base/errors.ts";
-import type { BootConfig, BootEntry, ConfigPlace } from "../boot-config.ts";
+import type { BootConfig, BootEntry, ConfigPlace, WantedEntries } from "../boot-config.ts";
 import { fallbackNodes, nodeNamed } from "./default-entry.ts";
 import { Environment } from "./environment.ts";
 import { GuestFiles } from "./guest-files.ts";
 import { Notes, shown, type BlsReader, type Menu, type Run } from "./machine.ts";
-import { bootedBy, entriesOf, newMachine, readMenu, usersOf, type MenuNode } from "./menu-tree.ts";
+import {
+  bootedBy,
+  entriesOf,
+  firstBooting,
+  newMachine,
+  readMenu,
+  usersOf,
+  type EntryLine,
+  type MenuNode,
+} from "./menu-tree.ts";
 
 /** Statements, words and passes of loops: far more than any config that boots takes. */
 const MAX_STEPS = 200_000;
@@ -28,11 +37,19 @@ export interface NumberedBootConfig extends BootConfig {
   readonly numbers: readonly number[];
 }
 
+/** What a reader of GRUB 2's configs may be told. */
+export interface Grub2Options {
+  /** What reads entries of the Boot Loader Specification; null: `blscfg` finds none. */
+  readonly readBls?: BlsReader | null;
+  /** Of "default", no other entry's body is run, and `numbers` is empty: that would take running them. */
+  readonly wanted?: WantedEntries | undefined;
+}
+
 /**
- * @param readBls what reads entries of the Boot Loader Specification; null: `blscfg` finds none
  * @throws NO_BOOT_ENTRY when no entry boots a kernel, with each one's reason; FILE_TOO_LARGE past 1 MiB; BUDGET_EXCEEDED
  */
-export function parseGrub2(text: string, place: ConfigPlace, readBls: BlsReader | null = null): NumberedBootConfig {
+export function parseGrub2(text: string, place: ConfigPlace, options: Grub2Options = {}): NumberedBootConfig {
+  const { readBls = null, wanted = "all" } = options;
   if (text.length > MAX_CONFIG_SIZE) {
     throw new GuestbootError("FILE_TOO_LARGE", `the boot config is larger than ${MAX_CONFIG_SIZE} characters`);
   }
@@ -48,53 +65,52 @@ export function parseGrub2(text: string, place: ConfigPlace, readBls: BlsReader 
     trail: [],
   };
   const first: Menu = { items: [], environment: environmentOf(place, run.files) };
-  const machine = newMachine(run, first);
+  const machine = newMachine(run, first, run.notes);
   machine.reading.push(`(${run.files.nameOf(place.own)})${place.path}`);
   machine.executeText(machine, text.includes("\r") ? text.replaceAll("\r", "") : text);
   const menu = machine.flow.kind === "menu" ? machine.flow.menu : first;
   const nodes = readMenu(run, menu, machine.functions);
   // A config may boot without any menu.
   if (nodes.length === 0) nodes.push(...withoutMenu(machine.loaded));
-  return configOf(run, nodes, menu.environment);
+  return configOf(run, nodes, menu.environment, wanted);
 }
 
 function withoutMenu(loaded: Parameters<typeof bootedBy>[0]): MenuNode[] {
   const booted = bootedBy(loaded);
   if (typeof booted === "string") return [];
   const step = { position: 0, title: booted.kernel.path, id: null };
-  return [{ kind: "entry", step, entry: { title: step.title, id: null, ...booted }, reason: "", notes: [] }];
+  const entry: BootEntry = { title: step.title, id: null, ...booted };
+  return [{ step, outcome: () => ({ kind: "entry", entry, reason: "", notes: [] }) }];
 }
 
-function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment): NumberedBootConfig {
-  const all = [...entriesOf(nodes)];
-  const entries: BootEntry[] = [];
-  const numbers: number[] = [];
-  const reasons: string[] = [];
-  all.forEach(({ step, entry, reason }, number) => {
-    if (entry === null) {
-      reasons.push(`${shown(step.title)}: ${reason}`);
-    } else {
-      entries.push(entry);
-      numbers.push(number);
-    }
-  });
-  if (entries.length === 0) throw noEntry(run, all.length, reasons);
-
-  const explanation = [...run.trail];
+function configOf(
+  run: Run,
+  nodes: readonly MenuNode[],
+  environment: Environment,
+  wanted: WantedEntries,
+): NumberedBootConfig {
+  // What running an entry's body has to tell of the files that it reads comes before what decides.
+  const all = wanted === "all" ? listAll(nodes) : null;
   const fallback = fallbackNodes(nodes, environment.get("fallback") ?? "")
-    .flatMap((node) => firstEntry(node, entries))
-    .filter((index) => index >= 0);
-  const chosen = chooseDefault(run, nodes, entries, environment, fallback, explanation);
+    .map(firstBooting)
+    .filter((line) => line !== null);
+  const explanation = [...run.trail];
+  const chosen = chooseDefault(run, nodes, environment, fallback, explanation);
+  const { entries, numbers, reasons } = all ?? (chosen === null ? listAll(nodes) : listOnly([chosen, ...fallback]));
+  const chosenEntry = chosen?.outcome.entry ?? null;
+  if (chosen === null || chosenEntry === null) throw noEntry(run, reasons);
+
   const superusers = usersOf(environment.get("superusers") ?? "");
-  for (const { entry, notes } of all) if (entry === entries[chosen]) notes.forEach((note) => run.notes.add(note));
+  for (const note of chosen.outcome.notes) run.notes.add(note);
   const notes = run.notes.lines();
   if (reasons.length > 0) notes.push(...reasons.slice(0, 20).map((reason) => `boots no kernel: ${reason}`));
+  const indexOf = ({ outcome }: EntryLine): number => (outcome.entry === null ? -1 : entries.indexOf(outcome.entry));
   return {
     syntax: "grub2",
     entries,
     numbers,
-    default: chosen,
-    fallback: fallback.filter((index) => index !== chosen),
+    default: entries.indexOf(chosenEntry),
+    fallback: fallback.map(indexOf).filter((index) => entries[index] !== chosenEntry),
     timeout: readTimeout(environment.get("timeout")),
     timeoutStyle: readTimeoutStyle(environment.get("timeout_style")),
     passwords: run.passwords.filter(({ user }) => user !== null && superusers.includes(user)),
@@ -104,36 +120,71 @@ function configOf(run: Run, nodes: readonly MenuNode[], environment: Environment
   };
 }
 
+/** The entries of a config, their numbers, and why the others boot no kernel. */
+interface Listed {
+  readonly entries: BootEntry[];
+  readonly numbers: number[];
+  readonly reasons: string[];
+}
+
+function listAll(nodes: readonly MenuNode[]): Listed {
+  const listed: Listed = { entries: [], numbers: [], reasons: [] };
+  let number = 0;
+  for (const { step, outcome } of entriesOf(nodes)) {
+    if (outcome.entry === null) {
+      listed.reasons.push(`${shown(step.title)}: ${outcome.reason}`);
+    } else {
+      listed.entries.push(outcome.entry);
+      listed.numbers.push(number);
+    }
+    number += 1;
+  }
+  return listed;
+}
+
+function listOnly(lines: readonly EntryLine[]): Listed {
+  const entries = new Set(lines.map(({ outcome }) => outcome.entry).filter((entry) => entry !== null));
+  return { entries: [...entries], numbers: [], reasons: [] };
+}
+
+/** The entry that boots where nobody chooses; null where none does. */
 function chooseDefault(
   run: Run,
   nodes: readonly MenuNode[],
-  entries: readonly BootEntry[],
   environment: Environment,
-  fallback: readonly number[],
+  fallback: readonly EntryLine[],
   explanation: string[],
-): number {
+): EntryLine | null {
   const wanted = environment.get("default") ?? "";
-  const node = nodeNamed(nodes, wanted === "" ? "0" : wanted) ?? nodes[0];
-  if (wanted !== "" && nodeNamed(nodes, wanted) === null) {
-    run.notes.add(`default is ${shown(wanted)}, which names no entry: the first one is taken, as GRUB does`);
+  const named = nodeNamed(nodes, wanted === "" ? "0" : wanted);
+  const node = named ?? nodes[0];
+  const notes: string[] = [];
+  if (wanted !== "" && named === null) {
+    notes.push(`default is ${shown(wanted)}, which names no entry: the first one is taken, as GRUB does`);
   }
   explanation.push(wanted === "" ? "default is not set: the first entry" : `default is ${shown(wanted)}`);
-  const [index] = node === undefined ? [] : firstEntry(node, entries);
-  if (index !== undefined) {
-    if (node?.kind === "menu")
-      run.notes.add(`default is the submenu ${shown(node.step.title)}: its first entry is taken`);
-    return index;
+  let chosen = node === undefined ? null : firstBooting(node);
+  if (chosen !== null) {
+    if (node?.outcome().kind === "menu") {
+      notes.push(`default is the submenu ${shown(node.step.title)}: its first entry is taken`);
+    }
+  } else {
+    const what = `the default entry, ${shown(node?.step.title ?? "")}, boots no kernel`;
+    chosen = fallback[0] ?? firstOf(nodes);
+    notes.push(
+      fallback.length === 0 ? `${what}: the first entry that does is taken` : `${what}: its fallback is taken`,
+    );
   }
-  const what = `the default entry, ${shown(node?.step.title ?? "")}, boots no kernel`;
-  const [next] = fallback;
-  run.notes.add(next === undefined ? `${what}: the first entry that does is taken` : `${what}: its fallback is taken`);
-  return next ?? 0;
+  if (chosen !== null) for (const note of notes) run.notes.add(note);
+  return chosen;
 }
 
-/** The index of the entry, or of the first one of a menu, that boots; none when none does. */
-function firstEntry(node: MenuNode, entries: readonly BootEntry[]): number[] {
-  const found = [...entriesOf([node])].find(({ entry }) => entry !== null)?.entry ?? null;
-  return found === null ? [] : [entries.indexOf(found)];
+function firstOf(nodes: readonly MenuNode[]): EntryLine | null {
+  for (const node of nodes) {
+    const found = firstBooting(node);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** Seconds; null where it is not set or negative: then GRUB waits for ever. */
@@ -182,13 +233,13 @@ const FEATURES = [
   "timeout_style",
 ];
 
-function noEntry(run: Run, entries: number, reasons: readonly string[]): GuestbootError {
+function noEntry(run: Run, reasons: readonly string[]): GuestbootError {
   const more = reasons.length > 8 ? `; and ${reasons.length - 8} more` : "";
   const notes = run.notes.lines().slice(0, 5);
   const what =
-    entries === 0
+    reasons.length === 0
       ? `it has no menu entry${notes.length === 0 ? "" : ` (${notes.join("; ")})`}`
-      : `none of its ${entries} entries boots a kernel: ${reasons.slice(0, 8).join("; ")}${more}`;
+      : `none of its ${reasons.length} entries boots a kernel: ${reasons.slice(0, 8).join("; ")}${more}`;
   return new GuestbootError("NO_BOOT_ENTRY", `the boot config cannot be booted: ${what}`, {
     hint: "name the files inside the guest, --kernel=PATH --ramdisk=PATH, or repair the config in the guest",
   });

@@ -30,7 +30,8 @@ export interface NamedFile {
 export class GuestFiles {
   readonly #surroundings: Surroundings;
   readonly #looks: Budget;
-  #loopbacks: ReadonlyMap<string, GuestVolume>;
+  /** Those that there are now; never changed, but another map in its place. */
+  loopbacks: ReadonlyMap<string, GuestVolume>;
   /** What `volumeNamed` has found before: a config names few devices, and often. */
   readonly #named: Map<string, GuestVolume | null>;
   /** The volumes in the order of a search: the config's own first, so that no other can pass for it (CVE-2023-4001). */
@@ -41,12 +42,12 @@ export class GuestFiles {
     const { own, volumes } = surroundings;
     this.#surroundings = surroundings;
     this.#looks = like === null ? new Budget("files that the boot config asks about", MAX_LOOKS) : like.#looks;
-    this.#loopbacks = like === null ? new Map() : like.#loopbacks;
+    this.loopbacks = like === null ? new Map() : like.loopbacks;
     this.#named = like === null ? new Map<string, GuestVolume | null>() : like.#named;
     this.volumes = like === null ? [own, ...volumes.filter((volume) => volume !== own)] : like.volumes;
   }
 
-  /** For the body of an entry: the loopback devices that it makes are its own. */
+  /** Goes on with the loopback devices that there are now. */
   copy(): GuestFiles {
     return new GuestFiles(this.#surroundings, this);
   }
@@ -62,7 +63,7 @@ export class GuestFiles {
 
   /** The volume of exactly that name, or null. */
   volumeNamed(device: string): GuestVolume | null {
-    const loopback = this.#loopbacks.get(device);
+    const loopback = this.loopbacks.get(device);
     if (loopback !== undefined) return loopback;
     let named = this.#named.get(device);
     if (named === undefined) {
@@ -140,12 +141,12 @@ export class GuestFiles {
 
   /** Makes the image in a file a device of its own. @throws what opening it throws */
   addLoopback(name: string, file: NamedFile): void {
-    if (this.#loopbacks.size >= MAX_LOOPBACKS) {
+    if (this.loopbacks.size >= MAX_LOOPBACKS) {
       throw new GuestbootError("BUDGET_EXCEEDED", `more than ${MAX_LOOPBACKS} loopback devices in the boot config`);
     }
     const content = this.#open(file);
     let opened: ReturnType<typeof openFilesystem> | null = null;
-    this.#loopbacks = new Map(this.#loopbacks).set(name, {
+    this.loopbacks = new Map(this.loopbacks).set(name, {
       name: `${file.path} on ${this.volumeOf(file.device).name}`,
       number: null,
       partitionUuid: null,
@@ -154,9 +155,9 @@ export class GuestFiles {
   }
 
   removeLoopback(name: string): boolean {
-    const left = new Map(this.#loopbacks);
+    const left = new Map(this.loopbacks);
     const wasThere = left.delete(name);
-    this.#loopbacks = left;
+    this.loopbacks = left;
     return wasThere;
   }
 

@@ -18,6 +18,17 @@ export interface Lexer {
   next(): Token;
   /** Passes over blanks, remarks and line ends. @returns the position of what follows them */
   skipToLine(): number;
+  /**
+   * The words of the command that stands there or on the next line that is not empty, where all are plain, and passes
+   * over them; null, and stays, where one takes a closer look. Which are reserved words is the parser's business.
+   */
+  plainWords(position: number): readonly string[] | null;
+  /** Does the line end where the last token did? */
+  isAtLineEnd(): boolean;
+  /** Does a block begin there? */
+  isAtBlock(): boolean;
+  /** Where the last token ended. */
+  position(): number;
   /** Goes on reading there. */
   moveTo(position: number): void;
   /** Drops everything up to the end of the line that was read last. */
@@ -28,6 +39,15 @@ export interface Lexer {
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@#]/y;
 
+/** A piece of a plain word; it never fits in two ways, so that what does not fit is found out at once. */
+const PIECE = String.raw`(?:[^\s{}|&;<>$"'\\*?[\]]|\[(?!\[)|\](?!\])|'[^']*'|"[^"\\$]*")`;
+/**
+ * The words of a command, from its line's beginning on, where none has a variable, a pattern or an escape. Read so, a
+ * line takes a few steps and no object a word.
+ */
+const PLAIN_WORDS = new RegExp(String.raw`[ \t\n]*((?!#)${PIECE}+(?:[ \t]+(?!#)${PIECE}+)*)[ \t]*(?=[\n;{}]|$)`, "y");
+const QUOTED_WORD = /(?:[^ \t"']|'[^']*'|"[^"]*")+/g;
+
 /** Characters by their codes: reading them so takes no object each. */
 const TAB = 9;
 const LINE_END = 10;
@@ -36,6 +56,7 @@ const QUOTE = 34;
 const HASH = 35;
 const DOLLAR = 36;
 const BACKSLASH = 92;
+const OPEN = 123;
 
 /** What a character does to an unquoted word, by its code; those past the end are parts of it. */
 const PART = 0;
@@ -126,6 +147,16 @@ export function lexer(text: string): Lexer {
         position += 1;
       }
     },
+    plainWords(at) {
+      PLAIN_WORDS.lastIndex = at;
+      const source = PLAIN_WORDS.exec(text)?.[1];
+      if (source === undefined) return null;
+      position = PLAIN_WORDS.lastIndex;
+      return splitPlain(source);
+    },
+    position: () => position,
+    isAtBlock: () => text.charCodeAt(position) === OPEN,
+    isAtLineEnd: () => text.charCodeAt(position) === LINE_END,
     moveTo(to) {
       position = to;
     },
@@ -147,6 +178,24 @@ export function lexer(text: string): Lexer {
       return countedLine;
     },
   };
+}
+
+/** @param source words without variables, patterns and escapes, quoted or not, and blanks between them */
+function splitPlain(source: string): string[] {
+  if (!source.includes("'") && !source.includes('"')) {
+    return source.includes("\t") || source.includes("  ") ? source.split(/[ \t]+/) : source.split(" ");
+  }
+  const words = source.match(QUOTED_WORD) ?? [];
+  for (let index = 0; index < words.length; index++) words[index] = unquoted(words[index] ?? "");
+  return words;
+}
+
+function unquoted(word: string): string {
+  if (!word.includes("'") && !word.includes('"')) return word;
+  const first = word[0];
+  // Quoted as a whole, as most are.
+  if ((first === "'" || first === '"') && word.indexOf(first, 1) === word.length - 1) return word.slice(1, -1);
+  return word.replace(/'([^']*)'|"([^"]*)"/g, "$1$2");
 }
 
 interface ReadWord {

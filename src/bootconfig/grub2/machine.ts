@@ -8,7 +8,7 @@ import type { BootEntry, ConfigPlace, FileReference, MenuPassword } from "../boo
 import type { GuestVolume } from "../guest-volume.ts";
 import type { Environment } from "./environment.ts";
 import type { GuestFiles } from "./guest-files.ts";
-import type { Field, Statement } from "./syntax.ts";
+import type { Block, Statement } from "./syntax.ts";
 
 /** One line of a menu. */
 export type MenuItem =
@@ -23,7 +23,7 @@ export type MenuItem =
       readonly hotkey: string | null;
       /** `$1` and so on: the title and what follows it. */
       readonly arguments: readonly string[];
-      readonly body: readonly Statement[];
+      readonly block: Block;
     }
   /** Read from a file of the Boot Loader Specification. */
   | { readonly kind: "bls"; readonly entry: BootEntry };
@@ -76,6 +76,7 @@ export interface Run {
   readonly entries: Budget;
   /** Characters of all configs that were read. */
   readonly configs: Budget;
+  /** What the config has to say, without its entries. */
   readonly notes: Notes;
   readonly passwords: MenuPassword[];
   /** Which other files were read, a sentence each, for `--explain`. */
@@ -85,12 +86,16 @@ export interface Run {
 export interface Machine {
   readonly run: Run;
   environment: Environment;
-  readonly functions: Map<string, readonly Statement[]>;
+  functions: Map<string, readonly Statement[]>;
+  /** Else they are those of the menu that its entries begin with, and not to be changed. */
+  ownsFunctions: boolean;
   /** `$1` and so on; null outside of functions and entries. */
   positional: readonly string[] | null;
   menu: Menu;
   readonly loaded: Loaded;
   flow: Flow;
+  /** Of the config, or of the entry whose body is run. */
+  readonly notes: Notes;
   /** The functions that are running, the innermost last. */
   readonly calling: string[];
   /** Loops around what is being run, within one function. */
@@ -109,9 +114,9 @@ export interface Call {
   readonly machine: Machine;
   /** Its name as it was written: several share a function. */
   readonly name: string;
-  readonly fields: readonly Field[];
-  /** The texts of `fields`. */
   readonly words: readonly string[];
+  /** The last argument, behind `words`. */
+  readonly block: Block | null;
 }
 
 /** @returns GRUB's status: 0 when it went well */
@@ -147,7 +152,7 @@ export const FAILURE = {
 
 /** For a command's failure: a note and its status. */
 export function failed(call: Call, status: number, why: string): number {
-  call.machine.run.notes.add(`${call.name}: ${why}`);
+  call.machine.notes.add(`${call.name}: ${why}`);
   return status;
 }
 

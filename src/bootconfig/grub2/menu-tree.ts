@@ -1,96 +1,141 @@
 /**
- * From the items of a menu to what each of them boots: every entry's body is run, as GRUB runs it when it is chosen,
- * on a copy of the menu's variables; submenus are opened.
+ * From the items of a menu to what each of them boots: an entry's body is run, as GRUB runs it when it is chosen, on a
+ * copy of the menu's variables; submenus are opened.
  */
 import { GuestbootError } from "../../base/errors.ts";
 import type { BootEntry, FileReference, MenuPassword, MenuStep } from "../boot-config.ts";
 import { empty } from "./commands/loading.ts";
 import { execute, executeText } from "./execute.ts";
+import type { GuestFiles } from "./guest-files.ts";
 import { NEXT, Notes, shown, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
 import type { Statement } from "./syntax.ts";
 
-/** A menu's line: an entry, with the reason where it boots no kernel, or a menu below this one. */
-export type MenuNode =
+/** What a menu's line does when it is chosen. */
+export type Outcome =
   | {
       readonly kind: "entry";
-      readonly step: MenuStep;
       readonly entry: BootEntry | null;
+      /** Why it boots no kernel. */
       readonly reason: string;
       /** What running its body had to say: of interest where it is the one that boots. */
       readonly notes: readonly string[];
     }
   | {
+      /** A menu below this one. */
       readonly kind: "menu";
-      readonly step: MenuStep;
       readonly nodes: readonly MenuNode[];
       /** Its own `default`, which its body has set; null where it has not. */
       readonly default: string | null;
     };
 
+/** A menu's line. Its body is run when somebody first wants to know what it does, as GRUB runs it when it is chosen. */
+export interface MenuNode {
+  readonly step: MenuStep;
+  outcome(): Outcome;
+}
+
 /** Submenus inside submenus. */
 const MAX_DEPTH = 10;
 
-type Functions = ReadonlyMap<string, readonly Statement[]>;
+type Functions = Map<string, readonly Statement[]>;
 
-/** @param around the submenus that are open already, outermost first */
-export function readMenu(run: Run, menu: Menu, functions: Functions, around: readonly MenuStep[] = []): MenuNode[] {
-  return menu.items.map((item, position) => {
-    const isBls = item.kind === "bls";
-    const { title, id } = isBls ? item.entry : item;
-    const step: MenuStep = { position, title, id };
-    if (isBls) {
-      const { users = [], ...entry } = item.entry;
-      const passwords = passwordsOf(run, users);
-      return { kind: "entry", step, entry: { ...entry, ...placed(step, around), passwords }, reason: "", notes: [] };
-    }
-    try {
-      return readItem(run, menu, functions, item, step, around);
-    } catch (error) {
-      // Each entry has what is left of the budget; those before it stay as they are.
-      if (!(error instanceof GuestbootError)) throw error;
-      return { kind: "entry", step, entry: null, reason: error.message, notes: [] };
-    }
-  });
+/** What the lines of one menu have in common. */
+interface Level {
+  readonly run: Run;
+  readonly menu: Menu;
+  readonly functions: Functions;
+  /** The submenus that are open, outermost first; their titles; and how a path to a line here begins. */
+  readonly around: readonly MenuStep[];
+  readonly titles: readonly string[];
+  readonly path: string;
+  /** Some may not be booted without a password: also where the list of superusers is empty, for then nobody has one. */
+  readonly isGuarded: boolean;
 }
 
-function readItem(
-  run: Run,
-  menu: Menu,
-  functions: Functions,
-  item: MenuItem & { readonly kind: "entry" | "submenu" },
-  step: MenuStep,
-  around: readonly MenuStep[],
-): MenuNode {
-  const { position, title, id } = step;
-  // Also where the list of superusers is empty: then it is locked for everybody.
-  const isLocked = menu.environment.get("superusers") !== undefined && !item.isUnrestricted;
-  const passwords = item.users === null ? [] : passwordsOf(run, usersOf(item.users));
-  // What opens as a menu is locked as an entry is.
-  const here: readonly MenuStep[] = [...around, { position, title, id, isLocked, passwords }];
-  const environment = item.kind === "submenu" ? menu.environment.inherited() : menu.environment.copy();
-  environment.set("chosen", here.map(nameInPath).join(">"));
+export function readMenu(run: Run, menu: Menu, functions: Functions, around: readonly MenuStep[] = []): MenuNode[] {
+  const level: Level = {
+    run,
+    menu,
+    functions,
+    around,
+    titles: around.map(({ title }) => title),
+    path: around.map((step) => `${nameInPath(step)}>`).join(""),
+    isGuarded: menu.environment.get("superusers") !== undefined,
+  };
+  return menu.items.map((item, position) => new MenuLine(level, item, position));
+}
+
+class MenuLine implements MenuNode {
+  readonly step: MenuStep;
+  readonly #level: Level;
+  readonly #item: MenuItem;
+  #outcome: Outcome | null = null;
+
+  constructor(level: Level, item: MenuItem, position: number) {
+    const { title, id } = item.kind === "bls" ? item.entry : item;
+    this.step = { position, title, id };
+    this.#level = level;
+    this.#item = item;
+  }
+
+  outcome(): Outcome {
+    return (this.#outcome ??= outcomeOf(this.#level, this.#item, this.step));
+  }
+}
+
+function outcomeOf(level: Level, item: MenuItem, step: MenuStep): Outcome {
+  if (item.kind === "bls") {
+    const { users = [], ...entry } = item.entry;
+    const place = { submenu: level.titles, location: [...level.around, step] };
+    return entryOutcome({ ...entry, ...place, passwords: passwordsOf(level.run, users) });
+  }
+  try {
+    return runItem(level, item, step);
+  } catch (error) {
+    // Each entry has what is left of the budget; those before it stay as they are.
+    if (!(error instanceof GuestbootError)) throw error;
+    return nothing(error.message);
+  }
+}
+
+const NONE: readonly never[] = [];
+
+const entryOutcome = (entry: BootEntry, notes: readonly string[] = NONE): Outcome => {
+  return { kind: "entry", entry, reason: "", notes };
+};
+const nothing = (reason: string): Outcome => ({ kind: "entry", entry: null, reason, notes: NONE });
+
+function runItem(level: Level, item: MenuItem & { readonly kind: "entry" | "submenu" }, step: MenuStep): Outcome {
+  const { run, menu, functions, around } = level;
+  const isSubmenu = item.kind === "submenu";
+  const isLocked = level.isGuarded && !item.isUnrestricted;
+  const passwords = item.users === null ? NONE : passwordsOf(run, usersOf(item.users));
+  const environment = isSubmenu ? menu.environment.inherited() : menu.environment.copy();
+  environment.set("chosen", level.path + nameInPath(step));
   // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
   environment.unset("default");
   const below: Menu = { items: [], environment };
   const notes = new Notes();
-  const files = run.files.copy();
-  const machine = newMachine(runOfEntry(run, notes, files), below, functions);
+  const machine = newMachine(run, below, notes, functions);
   machine.positional = item.arguments;
-  execute(machine, item.body);
-  const opened = machine.flow.kind === "menu" ? machine.flow.menu : item.kind === "submenu" ? below : null;
-  if (opened !== null && (opened.items.length > 0 || item.kind === "submenu")) {
-    if (here.length > MAX_DEPTH) {
+  const files = runBody(machine, item.block.body);
+  const opened = machine.flow.kind === "menu" ? machine.flow.menu : isSubmenu ? below : null;
+  if (opened !== null && (opened.items.length > 0 || isSubmenu)) {
+    if (around.length >= MAX_DEPTH) {
       throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
     }
+    const { position, title, id } = step;
+    // What opens as a menu is locked as an entry is.
+    const here: readonly MenuStep[] = [...around, { position, title, id, isLocked, passwords }];
     const nodes = readMenu({ ...run, files }, opened, machine.functions, here);
-    return { kind: "menu", step, nodes, default: opened.environment.get("default") ?? null };
+    return { kind: "menu", nodes, default: opened.environment.get("default") ?? null };
   }
   const loaded = bootedBy(machine.loaded);
-  if (typeof loaded === "string") return { kind: "entry", step, entry: null, reason: loaded, notes: [] };
+  if (typeof loaded === "string") return nothing(loaded);
   const entry: BootEntry = {
-    title,
-    id,
-    submenu: around.map((above) => above.title),
+    title: step.title,
+    id: step.id,
+    submenu: level.titles,
     location: [...around, step],
     kernel: loaded.kernel,
     ramdisks: loaded.ramdisks,
@@ -99,25 +144,19 @@ function readItem(
     passwords,
     hotkey: item.hotkey,
   };
-  return { kind: "entry", step, entry, reason: "", notes: notes.lines() };
+  return entryOutcome(entry, notes.lines());
 }
 
-/**
- * What the run of an entry's body has of its own: its notes, and the loopback devices that it makes. Field by field, as
- * in all that is done for each entry: a spread takes V8 as long as all else, before a function is compiled for speed.
- */
-function runOfEntry(run: Run, notes: Notes, files: Run["files"]): Run {
-  return {
-    place: run.place,
-    files,
-    readBls: run.readBls,
-    steps: run.steps,
-    entries: run.entries,
-    configs: run.configs,
-    notes,
-    passwords: run.passwords,
-    trail: run.trail,
-  };
+/** The loopback devices that a body makes are its own. @returns the files as it has left them, for a menu below it */
+function runBody(machine: Machine, body: readonly Statement[]): GuestFiles {
+  const { files } = machine.run;
+  const { loopbacks } = files;
+  try {
+    execute(machine, body);
+    return files.loopbacks === loopbacks ? files : files.copy();
+  } finally {
+    files.loopbacks = loopbacks;
+  }
 }
 
 /** The names in a list of users. */
@@ -135,15 +174,17 @@ function nameInPath({ id, title }: MenuStep): string {
 }
 
 /** A machine for a config, or for the body of an entry. */
-export function newMachine(run: Run, menu: Menu, functions: Functions = new Map()): Machine {
+export function newMachine(run: Run, menu: Menu, notes: Notes, functions: Functions | null = null): Machine {
   return {
     run,
     environment: menu.environment,
-    functions: new Map(functions),
+    functions: functions ?? new Map<string, readonly Statement[]>(),
+    ownsFunctions: functions === null,
     positional: null,
     menu,
     loaded: empty(),
     flow: NEXT,
+    notes,
     calling: [],
     loops: 0,
     depth: 0,
@@ -172,14 +213,28 @@ export function bootedBy(
   return { kernel: kernel.file, ramdisks, arguments: kernel.arguments };
 }
 
-function placed(step: MenuStep, around: readonly MenuStep[]): { submenu: readonly string[]; location: MenuStep[] } {
-  return { submenu: around.map(({ title }) => title), location: [...around, step] };
+/** The entries that a menu's lines are and lead to, bootable or not, in the order of the config. */
+export function entriesOf(nodes: readonly MenuNode[], into: EntryLine[] = []): EntryLine[] {
+  for (const node of nodes) {
+    const outcome = node.outcome();
+    if (outcome.kind === "entry") into.push({ step: node.step, outcome });
+    else entriesOf(outcome.nodes, into);
+  }
+  return into;
 }
 
-/** All entries of a menu and of those below it, bootable or not, in the order of the config. */
-export function* entriesOf(nodes: readonly MenuNode[]): Generator<MenuNode & { readonly kind: "entry" }> {
-  for (const node of nodes) {
-    if (node.kind === "entry") yield node;
-    else yield* entriesOf(node.nodes);
+export interface EntryLine {
+  readonly step: MenuStep;
+  readonly outcome: Outcome & { readonly kind: "entry" };
+}
+
+/** The first entry that boots, of a line or of those that it leads to; those after it are not asked. */
+export function firstBooting(node: MenuNode): EntryLine | null {
+  const outcome = node.outcome();
+  if (outcome.kind === "entry") return outcome.entry === null ? null : { step: node.step, outcome };
+  for (const below of outcome.nodes) {
+    const found = firstBooting(below);
+    if (found !== null) return found;
   }
+  return null;
 }

@@ -7,7 +7,8 @@
  */
 import { Budget } from "../../base/budget.ts";
 import { lexer, type Lexer, type Token } from "./lexer.ts";
-import type { Argument, Block, Field, SimpleCommand, Statement, Unit, Word } from "./syntax.ts";
+import { SyntaxFault, unexpected } from "./syntax-fault.ts";
+import type { Argument, Block, PlainCommand, SimpleCommand, Statement, Unit } from "./syntax.ts";
 
 /** Statements inside statements. */
 const MAX_NESTING = 100;
@@ -22,16 +23,6 @@ export function parseScript(text: string): Unit[] {
     const unit = parser.unit();
     if (unit === null) return units;
     if (unit.kind === "error" || unit.statements.length > 0) units.push(unit);
-  }
-}
-
-/** Thrown and caught within this file. */
-class SyntaxFault extends Error {
-  readonly position: number;
-
-  constructor(reason: string, position: number) {
-    super(reason);
-    this.position = position;
   }
 }
 
@@ -73,7 +64,14 @@ class Parser {
   unit(): Unit | null {
     try {
       const statements: Statement[] = [];
+      const first = this.#plainCommand(this.#lexer.skipToLine());
+      if (first !== null) statements.push(first);
       for (;;) {
+        if (statements.length > 0) {
+          const delimiter = this.#peek();
+          if (delimiter.kind === ";") this.#take();
+          else if (delimiter.kind !== "\n" && delimiter.kind !== "end") throw unexpected(delimiter);
+        }
         const token = this.#peek();
         if (token.kind === "end") return statements.length === 0 ? null : { kind: "statements", statements };
         if (token.kind === "\n") {
@@ -81,9 +79,6 @@ class Parser {
           return { kind: "statements", statements };
         }
         statements.push(this.#statement());
-        const delimiter = this.#peek();
-        if (delimiter.kind === ";") this.#take();
-        else if (delimiter.kind !== "\n" && delimiter.kind !== "end") throw this.#unexpected(delimiter);
       }
     } catch (fault) {
       if (!(fault instanceof SyntaxFault)) throw fault;
@@ -92,6 +87,25 @@ class Parser {
       this.#depth = 0;
       return { kind: "error", line: this.#lexer.lineAt(fault.position), reason: fault.message };
     }
+  }
+
+  /** The command that stands there, where its words are plain; it is passed over then. Else null. */
+  #plainCommand(start: number): PlainCommand | null {
+    if (this.#depth >= MAX_NESTING) return null;
+    const words = this.#lexer.plainWords(start);
+    const name = words?.[0];
+    if (words === null || name === undefined) return null;
+    // Quoted it would be none, but that is for a closer look.
+    if (name === "!" || RESERVED.has(name)) {
+      this.#lexer.moveTo(start);
+      return null;
+    }
+    this.#budget.spend(words.length);
+    this.#depth += 1;
+    this.#deepest = Math.max(this.#deepest, this.#depth);
+    const block = this.#lexer.isAtBlock() ? this.#block() : null;
+    this.#depth -= 1;
+    return { kind: "plain", name, words: words.slice(1), block };
   }
 
   /** The statement that stands there, where one of the same words has been read before; it is passed over then. */
@@ -127,7 +141,7 @@ class Parser {
 
   #statement(): Statement {
     const token = this.#peek();
-    if (token.kind !== "word") throw this.#unexpected(token);
+    if (token.kind !== "word") throw unexpected(token);
     this.#depth += 1;
     this.#deepest = Math.max(this.#deepest, this.#depth);
     if (this.#depth > MAX_NESTING) throw new SyntaxFault(`nested more than ${MAX_NESTING} deep`, token.start);
@@ -138,9 +152,9 @@ class Parser {
 
   #statementOf(plain: string, token: Token): Statement {
     // Functions are no statements among others: they stand by themselves.
-    if (plain === "function" && this.#depth > 1) throw this.#unexpected(token);
+    if (plain === "function" && this.#depth > 1) throw unexpected(token);
     if (!OPENERS.has(plain)) {
-      if (RESERVED.has(plain)) throw this.#unexpected(token);
+      if (RESERVED.has(plain)) throw unexpected(token);
       return this.#command();
     }
     this.#take();
@@ -156,9 +170,9 @@ class Parser {
     }
   }
 
-  #command(): SimpleCommand {
+  #command(): PlainCommand | SimpleCommand {
     const words = this.#arguments();
-    return { kind: "command", words, literal: literalOf(words) };
+    return plainOf(words) ?? { kind: "command", words };
   }
 
   #arguments(): Argument[] {
@@ -171,10 +185,10 @@ class Parser {
         return words;
       }
       if (token.kind !== "word") {
-        if (token.kind === "error" || token.kind === "{") throw this.#unexpected(token);
+        if (token.kind === "error" || token.kind === "{") throw unexpected(token);
         return words;
       }
-      if (token.plain !== null && NEVER_ARGUMENTS.has(token.plain)) throw this.#unexpected(token);
+      if (token.plain !== null && NEVER_ARGUMENTS.has(token.plain)) throw unexpected(token);
       words.push(token.word);
       this.#take();
     }
@@ -223,7 +237,7 @@ class Parser {
     const name = this.#name();
     while (this.#peek().kind === "\n") this.#take();
     const open = this.#peek();
-    if (open.kind !== "{") throw this.#unexpected(open);
+    if (open.kind !== "{") throw unexpected(open);
     this.#take();
     const body = this.#statements("}", true);
     this.#take();
@@ -248,15 +262,18 @@ class Parser {
     const statements: Statement[] = [];
     let delimited = true;
     for (;;) {
-      const line = this.#nextLine();
-      const known = line === null ? null : this.#recall(line);
+      const plain = this.#isAtLineEnd() ? this.#plainCommand(this.#lexer.position()) : null;
+      const line = plain === null ? this.#nextLine() : null;
+      const known = plain ?? (line === null ? null : this.#recall(line));
       if (known === null) {
         const token = this.#peek();
         if (statements.length > 0 && isEnd(token) && (delimited || !needsDelimiter)) return statements;
-        if (!delimited) throw this.#unexpected(token);
+        if (!delimited) throw unexpected(token);
         statements.push(line === null ? this.#statement() : this.#remember(line));
       } else {
         statements.push(known);
+        delimited = true;
+        if (this.#isAtLineEnd()) continue;
       }
       const { kind } = this.#peek();
       delimited = kind === ";" || kind === "\n";
@@ -266,16 +283,22 @@ class Parser {
 
   /** Where a line has ended: the position of the next that is not empty; nothing of it has been read ahead. */
   #nextLine(): number | null {
-    if (this.#peek().kind !== "\n") return null;
-    this.#take();
+    if (!this.#isAtLineEnd()) {
+      if (this.#peek().kind !== "\n") return null;
+      this.#take();
+    }
     return this.#lexer.skipToLine();
+  }
+
+  #isAtLineEnd(): boolean {
+    return this.#ahead === null && this.#lexer.isAtLineEnd();
   }
 
   /** A `;` or a line's end, and empty lines after it. @returns whether there was one */
   #delimiters(needed: boolean): boolean {
     const first = this.#peek();
     if (first.kind !== ";" && first.kind !== "\n") {
-      if (needed) throw this.#unexpected(first);
+      if (needed) throw unexpected(first);
       return false;
     }
     this.#take();
@@ -286,14 +309,14 @@ class Parser {
   #name(): string {
     const token = this.#peek();
     const plain = token.kind === "word" ? token.plain : null;
-    if (plain === null || RESERVED.has(plain) || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(plain)) throw this.#unexpected(token);
+    if (plain === null || RESERVED.has(plain) || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(plain)) throw unexpected(token);
     this.#take();
     return plain;
   }
 
   #keyword(word: string): void {
     const token = this.#peek();
-    if (token.kind !== "word" || token.plain !== word) throw this.#unexpected(token);
+    if (token.kind !== "word" || token.plain !== word) throw unexpected(token);
     this.#take();
   }
 
@@ -308,49 +331,16 @@ class Parser {
   #take(): void {
     this.#ahead = null;
   }
-
-  #unexpected(token: Token): SyntaxFault {
-    return new SyntaxFault(describe(token), token.start);
-  }
 }
 
-function describe(token: Token): string {
-  switch (token.kind) {
-    case "end":
-      return "the config ends in the middle of a statement";
-    case "\n":
-      return "the line ends in the middle of a statement";
-    case "error":
-      return token.reason;
-    case "word":
-      return token.plain === null
-        ? "a word stands where none may"
-        : `"${wordText(token.word)}" stands where it may not`;
-    default:
-      return `"${token.text}" stands where it may not`;
-  }
-}
-
-function literalOf(words: readonly Argument[]): SimpleCommand["literal"] {
-  const first = words[0];
-  if (first?.kind !== "word" || first.literal === null || first.literal === "!") return null;
-  const fields: Field[] = [];
+function plainOf(words: readonly Argument[]): PlainCommand | null {
   const texts: string[] = [];
-  for (let index = 1; index < words.length; index++) {
-    const word = words[index];
-    if (word === undefined) break;
-    const text = word.kind === "block" ? word.text : word.literal;
-    if (text === null) return null;
-    fields.push({ text, block: word.kind === "block" ? word : null });
-    texts.push(text);
+  let block: Block | null = null;
+  for (const word of words) {
+    if (word.kind === "block") block = word;
+    else if (word.literal === null) return null;
+    else texts.push(word.literal);
   }
-  return { name: first.literal, fields, texts };
-}
-
-function wordText(word: Word): string {
-  if (word.literal !== null) return word.literal.slice(0, 40);
-  return word.parts
-    .map((part) => (part.kind === "text" ? part.text : `$${part.name}`))
-    .join("")
-    .slice(0, 40);
+  const [name] = texts;
+  return name === undefined || name === "!" ? null : { kind: "plain", name, words: texts.slice(1), block };
 }

@@ -26,25 +26,24 @@ export interface Block {
 
 export type Argument = Word | Block;
 
-/** An argument as a command sees it: its text, and the statements where it is a body. */
-export interface Field {
-  readonly text: string;
+/** A command whose words are always the same. Most commands are such. */
+export interface PlainCommand {
+  readonly kind: "plain";
+  readonly name: string;
+  readonly words: readonly string[];
+  /** The last argument, behind `words`. */
   readonly block: Block | null;
 }
 
+/** A command some of whose words are made when it runs. */
 export interface SimpleCommand {
   readonly kind: "command";
   /** The first one names the command, after any number of `!`. */
   readonly words: readonly Argument[];
-  /** The command's name and its arguments where they are always the same; null where variables are to be put in. */
-  readonly literal: {
-    readonly name: string;
-    readonly fields: readonly Field[];
-    readonly texts: readonly string[];
-  } | null;
 }
 
 export type Statement =
+  | PlainCommand
   | SimpleCommand
   | {
       readonly kind: "if";

@@ -95,7 +95,7 @@ export const bootConfigTargets: readonly FuzzTarget[] = [
     ],
     run: (input) => {
       const text = decodeText(input);
-      useConfig(parseGrub2(text, placeFor(text, "/boot/grub/grub.cfg"), readBlsEntries));
+      useConfig(parseGrub2(text, placeFor(text, "/boot/grub/grub.cfg"), { readBls: readBlsEntries }));
     },
   },
   {

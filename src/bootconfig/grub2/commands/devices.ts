@@ -9,13 +9,13 @@ import { GuestbootError } from "../../../base/errors.ts";
 import type { GuestFilesystem } from "../../../filesystem/filesystem.ts";
 import type { GuestVolume } from "../../guest-volume.ts";
 import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
-import { readOptions, type OptionKind } from "./options.ts";
+import { optionKinds, readOptions, type Options } from "./options.ts";
 
 type Wanted = "file" | "label" | "fs-uuid" | "part-uuid";
 
 const HINTS = ["hint", "hint-ieee1275", "hint-bios", "hint-baremetal", "hint-efi", "hint-arc"];
 
-const SEARCH_OPTIONS: readonly OptionKind[] = [
+const SEARCH_OPTIONS = optionKinds([
   { name: "file", letter: "f" },
   { name: "label", letter: "l" },
   { name: "fs-uuid", letter: "u" },
@@ -24,11 +24,21 @@ const SEARCH_OPTIONS: readonly OptionKind[] = [
   { name: "no-floppy", letter: "n" },
   { name: "hint", letter: "h", value: "needed" },
   ...HINTS.slice(1).map((name) => ({ name, value: "needed" as const })),
-];
-const ALIAS_OPTIONS: readonly OptionKind[] = [
+]);
+const ALIAS_OPTIONS = optionKinds([
   { name: "no-floppy" },
   ...HINTS.map((name) => ({ name, value: "needed" as const })),
-];
+]);
+const PROBE_OPTIONS = optionKinds([
+  { name: "set", letter: "s", value: "needed" },
+  { name: "driver", letter: "d" },
+  { name: "partmap", letter: "p" },
+  { name: "fs", letter: "f" },
+  { name: "fs-uuid", letter: "u" },
+  { name: "label", letter: "l" },
+  { name: "part-uuid" },
+]);
+const LOOPBACK_OPTIONS = optionKinds([{ name: "delete", letter: "d" }]);
 
 export const search: Command = (call) => {
   const options = readOptions(call.words, SEARCH_OPTIONS);
@@ -39,8 +49,7 @@ export const search: Command = (call) => {
     ? (options.value("set") ?? (second === undefined ? "root" : (first ?? "")))
     : null;
   const id = options.value("set") === null && second !== undefined && variable !== null ? second : first;
-  const hints = HINTS.flatMap((name) => options.all(name)).filter((hint) => hint !== null);
-  return find(call, kind, id, variable, hints);
+  return find(call, kind, id, variable, options);
 };
 
 /** `search.file`, `search.fs_uuid`, `search.fs_label`, `search.part_uuid`: the ID, then the variable, then hints. */
@@ -49,28 +58,26 @@ export const searchFor =
   (call) => {
     const options = readOptions(call.words, ALIAS_OPTIONS);
     const [id, variable] = options.operands;
-    const hints = HINTS.flatMap((name) => options.all(name)).filter((hint) => hint !== null);
-    return find(call, kind, id, variable ?? "root", hints);
+    return find(call, kind, id, variable ?? "root", options);
   };
 
-function find(
-  call: Call,
-  kind: Wanted,
-  id: string | undefined,
-  variable: string | null,
-  hints: readonly string[],
-): number {
+function find(call: Call, kind: Wanted, id: string | undefined, variable: string | null, options: Options): number {
   const { files, steps } = call.machine.run;
   if (id === undefined || id === "") return failed(call, FAILURE.badArgument, "does not say what to look for");
-  const hinted = hints.map((hint) => files.volumeNamed(hint.replace(/,$/, ""))).filter((volume) => volume !== null);
-  const [own, ...others] = files.volumes;
-  const order = new Set([...(own === undefined ? [] : [own]), ...hinted, ...others]);
-  for (const volume of order) {
+  const isFound = (volume: GuestVolume): boolean => {
     steps.spend();
-    if (!isWanted(call, volume, kind, id)) continue;
+    if (!isWanted(call, volume, kind, id)) return false;
     if (variable !== null) call.machine.environment.set(variable, files.nameOf(volume));
-    return 0;
-  }
+    return true;
+  };
+  const own = files.volumes[0];
+  if (own !== undefined && isFound(own)) return 0;
+  // Asked only now: most often it is the config's own volume.
+  const hints = HINTS.flatMap((name) => options.all(name)).filter((hint) => hint !== null);
+  const hinted = hints.map((hint) => files.volumeNamed(hint.replace(/,$/, ""))).filter((volume) => volume !== null);
+  const others = new Set([...hinted, ...files.volumes]);
+  if (own !== undefined) others.delete(own);
+  for (const volume of others) if (isFound(volume)) return 0;
   return failed(call, FAILURE.unknownDevice, `no volume has the ${WORDS[kind]} ${shown(id)}`);
 }
 
@@ -100,15 +107,7 @@ function filesystemOf(volume: GuestVolume): GuestFilesystem | null {
 
 export const probe: Command = (call) => {
   const { environment, run } = call.machine;
-  const options = readOptions(call.words, [
-    { name: "set", letter: "s", value: "needed" },
-    { name: "driver", letter: "d" },
-    { name: "partmap", letter: "p" },
-    { name: "fs", letter: "f" },
-    { name: "fs-uuid", letter: "u" },
-    { name: "label", letter: "l" },
-    { name: "part-uuid" },
-  ]);
+  const options = readOptions(call.words, PROBE_OPTIONS);
   const [device] = options.operands;
   if (device === undefined) return failed(call, FAILURE.badArgument, "names no device");
   const name = device.replace(/^\(|\)$/g, "");
@@ -149,7 +148,7 @@ function grubName(type: string): string {
 /** `loopback [-d] NAME [FILE]` */
 export const loopback: Command = (call) => {
   const { environment, run } = call.machine;
-  const options = readOptions(call.words, [{ name: "delete", letter: "d" }]);
+  const options = readOptions(call.words, LOOPBACK_OPTIONS);
   const [name, file] = options.operands;
   if (name === undefined) return failed(call, FAILURE.badArgument, "names no device");
   if (options.has("delete")) return run.files.removeLoopback(name) ? 0 : FAILURE.badArgument;

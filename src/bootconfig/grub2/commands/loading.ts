@@ -8,60 +8,63 @@ import { failed, FAILURE, shown, type Call, type Command, type Loaded } from "..
 import type { FileReference } from "../../boot-config.ts";
 
 /** `linux FILE [ARGUMENT…]`, under all its names. */
-export const linux: Command = (call) =>
-  load(call, (loaded, [name, ...rest]) => {
-    if (name === undefined) return "names no kernel";
-    forget(loaded);
-    loaded.kernel = { file: reference(call, name), arguments: commandLine(rest) };
-    return null;
-  });
+export const linux: Command = (call) => {
+  const { machine, words } = call;
+  const name = words[0];
+  if (name === undefined) return notLoaded(call, "names no kernel");
+  forget(machine.loaded);
+  machine.loaded.kernel = { file: reference(call, name), arguments: commandLine(words.slice(1)) };
+  return 0;
+};
 
 /** `initrd FILE…`: in place of those that an earlier one has loaded. */
-export const initrd: Command = (call) =>
-  load(call, (loaded, words) => {
-    const files = words.filter((word) => !word.startsWith("-"));
-    if (files.length === 0) return "names no file";
-    loaded.ramdisks = [];
-    for (const word of files) {
-      // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
-      if (word.startsWith("newc:")) call.machine.run.notes.add(`${call.name}: ${shown(word)} is passed over`);
-      else loaded.ramdisks.push(reference(call, word));
-    }
-    return null;
-  });
+export const initrd: Command = (call) => {
+  const { machine, name, words } = call;
+  let isNamed = false;
+  const ramdisks: FileReference[] = [];
+  for (const word of words) {
+    if (word.startsWith("-")) continue;
+    isNamed = true;
+    // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
+    if (word.startsWith("newc:")) machine.notes.add(`${name}: ${shown(word)} is passed over`);
+    else ramdisks.push(reference(call, word));
+  }
+  if (!isNamed) return notLoaded(call, "names no file");
+  machine.loaded.ramdisks = ramdisks;
+  return 0;
+};
 
 /** A multiboot kernel; its arguments are the hypervisor's, which runs already where a guest boots. */
-export const multiboot: Command = (call) =>
-  load(call, (loaded, words) => {
-    const [name] = withoutOptions(words);
-    if (name === undefined) return "names no kernel";
-    forget(loaded);
-    loaded.multiboot = reference(call, name);
-    return null;
-  });
+export const multiboot: Command = (call) => {
+  const { loaded } = call.machine;
+  const [name] = withoutOptions(call.words);
+  if (name === undefined) return notLoaded(call, "names no kernel");
+  forget(loaded);
+  loaded.multiboot = reference(call, name);
+  return 0;
+};
 
-export const module: Command = (call) =>
-  load(call, (loaded, words) => {
-    const [name, ...rest] = withoutOptions(words);
-    if (name === undefined) return "names no file";
-    if (loaded.multiboot === null) return "loads a module before its kernel";
-    // The first word stood for the file's name, which GRUB legacy handed on.
-    loaded.modules.push({
-      file: reference(call, name),
-      arguments: commandLine(rest[0] === "placeholder" ? rest.slice(1) : rest),
-    });
-    return null;
+export const module: Command = (call) => {
+  const { loaded } = call.machine;
+  const [name, ...rest] = withoutOptions(call.words);
+  if (name === undefined) return notLoaded(call, "names no file");
+  if (loaded.multiboot === null) return notLoaded(call, "loads a module before its kernel");
+  // The first word stood for the file's name, which GRUB legacy handed on.
+  loaded.modules.push({
+    file: reference(call, name),
+    arguments: commandLine(rest[0] === "placeholder" ? rest.slice(1) : rest),
   });
+  return 0;
+};
 
 /** What boots something that is no kernel for Xen. */
 export const refuse =
   (what: string): Command =>
-  (call) =>
-    load(call, (loaded) => {
-      forget(loaded);
-      loaded.refused = what;
-      return null;
-    });
+  ({ machine }) => {
+    forget(machine.loaded);
+    machine.loaded.refused = what;
+    return 0;
+  };
 
 /** What an entry has loaded before its first command. */
 export function empty(): Loaded {
@@ -76,12 +79,9 @@ function forget(loaded: Loaded): void {
   loaded.refused = null;
 }
 
-function load(call: Call, work: (loaded: Loaded, words: readonly string[]) => string | null): number {
-  const { loaded } = call.machine;
-  const problem = work(loaded, call.words);
-  if (problem === null) return 0;
-  loaded.refused ??= `${call.name} ${problem}`;
-  return failed(call, FAILURE.badArgument, problem);
+function notLoaded(call: Call, why: string): number {
+  call.machine.loaded.refused ??= `${call.name} ${why}`;
+  return failed(call, FAILURE.badArgument, why);
 }
 
 function reference({ machine }: Call, name: string): FileReference {
@@ -101,7 +101,8 @@ function withoutOptions(words: readonly string[]): readonly string[] {
 function commandLine(words: readonly string[]): string {
   const line = words.join(" ");
   // Most have neither quotation marks nor backslashes, and no blanks but those between the words.
-  const isPlain = !/["'\\]/.test(line) && words.every((word) => !word.includes(" "));
+  const isPlain =
+    !line.includes('"') && !line.includes("'") && !line.includes("\\") && line.split(" ").length <= words.length;
   return isPlain ? line : words.map(escaped).join(" ");
 }
 

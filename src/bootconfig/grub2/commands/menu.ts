@@ -3,45 +3,44 @@
  * https://www.gnu.org/software/grub/manual/grub/grub.html#menuentry, #submenu, #password_005fpbkdf2
  */
 import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
-import { readOptions, type OptionKind } from "./options.ts";
+import { optionKinds, readOptions } from "./options.ts";
 
 const MAX_TITLE = 4096;
 
-const ENTRY_OPTIONS: readonly OptionKind[] = [
+const ENTRY_OPTIONS = optionKinds([
   { name: "class", value: "needed" },
   { name: "users", value: "needed" },
   { name: "hotkey", value: "needed" },
   { name: "source", value: "needed" },
   { name: "id", value: "needed" },
   { name: "unrestricted" },
-];
+]);
 
 export const menuentry: Command = (call) => addItem(call, "entry");
 export const submenu: Command = (call) => addItem(call, "submenu");
 
 function addItem(call: Call, kind: "entry" | "submenu"): number {
-  const { machine, fields } = call;
-  const block = fields.at(-1)?.block ?? null;
-  const options = readOptions(block === null ? call.words : call.words.slice(0, -1), ENTRY_OPTIONS);
-  const [title] = options.operands;
+  const { machine, words, block } = call;
+  const options = readOptions(words, ENTRY_OPTIONS);
+  const title = options.operands[0];
   if (title === undefined || block === null) return failed(call, FAILURE.badArgument, "has no title or no body");
   machine.run.entries.spend();
   machine.menu.items.push({
     kind,
-    title: title.slice(0, MAX_TITLE),
+    title: title.length > MAX_TITLE ? title.slice(0, MAX_TITLE) : title,
     id: options.value("id"),
     isUnrestricted: options.has("unrestricted"),
     users: options.value("users"),
     hotkey: options.value("hotkey"),
     arguments: options.operands,
-    body: block.body,
+    block,
   });
   return 0;
 }
 
 /** `blscfg [FOLDER]`: the entries of the Boot Loader Specification, from the volume that `$boot` or `$root` names. */
 export const blscfg: Command = (call) => {
-  const { environment, menu, run } = call.machine;
+  const { environment, menu, notes, run } = call.machine;
   if (run.readBls === null)
     return failed(call, FAILURE.notImplemented, "entries of the Boot Loader Specification are not read");
   const root = environment.get("boot") ?? environment.get("root") ?? "";
@@ -52,7 +51,7 @@ export const blscfg: Command = (call) => {
     variables: environment.entries(),
     folder: folder?.path ?? null,
     note: (line) => {
-      run.notes.add(line);
+      notes.add(line);
     },
   });
   run.trail.push(`${call.name}: ${entries.length} entries of the Boot Loader Specification on ${volume.name}`);

@@ -10,45 +10,64 @@ export interface OptionKind {
   readonly value?: "needed" | "optional";
 }
 
-export interface Options {
-  /** Whether an option was given, and its values in their order. */
-  all(name: string): readonly (string | null)[];
+/** What a command knows, by what stands in a script: `--name`, `-x`. */
+export type OptionKinds = ReadonlyMap<string, OptionKind>;
+
+export function optionKinds(kinds: readonly OptionKind[]): OptionKinds {
+  const byWord = new Map<string, OptionKind>();
+  for (const kind of kinds) {
+    byWord.set(`--${kind.name}`, kind);
+    if (kind.letter !== undefined) byWord.set(`-${kind.letter}`, kind);
+  }
+  return byWord;
+}
+
+export class Options {
+  readonly operands: string[] = [];
+  /** Of each option that was given, its long name; beside it its value. */
+  readonly #names: string[] = [];
+  readonly #values: (string | null)[] = [];
+
+  give(name: string, value: string | null): void {
+    this.#names.push(name);
+    this.#values.push(value);
+  }
+
+  /** The values in their order, null for none. */
+  all(name: string): (string | null)[] {
+    return this.#values.filter((_, index) => this.#names[index] === name);
+  }
+
   /** The last value; null when it has none or was not given. */
-  value(name: string): string | null;
-  has(name: string): boolean;
-  readonly operands: readonly string[];
+  value(name: string): string | null {
+    return this.#values[this.#names.lastIndexOf(name)] ?? null;
+  }
+
+  has(name: string): boolean {
+    return this.#names.includes(name);
+  }
 }
 
 /** Options that are not known are left out: what they do is of no use here. */
-export function readOptions(words: readonly string[], kinds: readonly OptionKind[]): Options {
-  const given: { readonly name: string; readonly value: string | null }[] = [];
-  const operands: string[] = [];
+export function readOptions(words: readonly string[], kinds: OptionKinds): Options {
+  const options = new Options();
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
-    if (word === "--") {
-      operands.push(...words.slice(index + 1));
-      break;
-    }
     if (!word.startsWith("-") || word === "-") {
-      operands.push(word);
+      options.operands.push(word);
       continue;
+    }
+    if (word === "--") {
+      options.operands.push(...words.slice(index + 1));
+      break;
     }
     const isLong = word.startsWith("--");
     const equals = isLong ? word.indexOf("=", 3) : -1;
-    const name = isLong ? word.slice(2, equals < 0 ? undefined : equals) : "";
-    const kind = kinds.find((each) => (isLong ? each.name === name : word === `-${each.letter ?? ""}`));
+    const kind = kinds.get(equals < 0 ? word : word.slice(0, equals));
     if (kind === undefined) continue;
     const takesNext = equals < 0 && (isLong ? kind.value === "needed" : kind.value !== undefined);
     if (takesNext) index += 1;
-    const value = equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null;
-    given.push({ name: kind.name, value });
+    options.give(kind.name, equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null);
   }
-  const all = (name: string): readonly (string | null)[] =>
-    given.filter((option) => option.name === name).map(({ value }) => value);
-  return {
-    all,
-    value: (name) => given.findLast((option) => option.name === name)?.value ?? null,
-    has: (name) => given.some((option) => option.name === name),
-    operands,
-  };
+  return options;
 }

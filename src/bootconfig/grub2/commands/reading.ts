@@ -5,8 +5,8 @@
 import { GuestbootError } from "../../../base/errors.ts";
 import type { NamedFile } from "../guest-files.ts";
 import { MAX_GRUBENV_SIZE, readGrubenv } from "../grubenv.ts";
-import { failed, FAILURE, shown, type Call, type Command, type Menu } from "../machine.ts";
-import { readOptions } from "./options.ts";
+import { failed, FAILURE, NEXT, shown, type Call, type Command, type Menu } from "../machine.ts";
+import { optionKinds, readOptions } from "./options.ts";
 
 /** Longer configs are refused: 1 MiB. */
 export const MAX_CONFIG_SIZE = 1 << 20;
@@ -35,7 +35,7 @@ export const configfile: Command = (call) => {
     const status = within(call, read.file, () => machine.executeText(machine, read.text));
     if (machine.flow.kind === "menu") return status;
     if (own.items.length === 0) {
-      machine.flow = { kind: "next" };
+      machine.flow = NEXT;
     } else {
       machine.flow = { kind: "menu", menu: own, path: read.file.path };
       machine.run.trail.push(`the menu is that of ${path}`);
@@ -61,28 +61,30 @@ export const loadEnv: Command = (call) => {
 
 /** GRUB would write to the guest's disk here. We never do, and say what is not written. */
 export const saveEnv: Command = (call) => {
-  const { environment, run } = call.machine;
+  const { environment, notes } = call.machine;
   for (const name of environmentBlock(call).names) {
     const value = environment.get(name) ?? "";
     if (name === "next_entry" && value === "") {
       const wanted = environment.get("default") ?? "";
-      run.notes.add(
+      notes.add(
         `grub-reboot asked for ${shown(wanted)} for one start: nothing is written to a guest's disk, so that it will be taken again at the next`,
       );
     } else {
-      run.notes.add(`save_env would write ${shown(`${name}=${value}`)}; nothing is written to a guest's disk`);
+      notes.add(`save_env would write ${shown(`${name}=${value}`)}; nothing is written to a guest's disk`);
     }
   }
   return 0;
 };
 
+const BLOCK_OPTIONS = optionKinds([
+  { name: "file", letter: "f", value: "needed" },
+  { name: "skip-sig", letter: "s" },
+]);
+
 /** `list_env` only prints. */
 function environmentBlock(call: Call): { readonly file: NamedFile; readonly names: readonly string[] } {
   const { environment, run } = call.machine;
-  const options = readOptions(call.words, [
-    { name: "file", letter: "f", value: "needed" },
-    { name: "skip-sig", letter: "s" },
-  ]);
+  const options = readOptions(call.words, BLOCK_OPTIONS);
   const name = options.value("file") ?? `${environment.get("prefix") ?? ""}/grubenv`;
   return { file: run.files.split(name, environment.get("root") ?? ""), names: options.operands };
 }

@@ -4,11 +4,13 @@
  */
 import { failed, FAILURE, shown, type Command } from "../machine.ts";
 import { compileExpression, matchExpression } from "../extended-expression.ts";
-import { readOptions } from "./options.ts";
+import { optionKinds, readOptions } from "./options.ts";
+
+const REGEXP_OPTIONS = optionKinds([{ name: "set", letter: "s", value: "needed" }]);
 
 export const regexp: Command = (call) => {
   const { environment, run } = call.machine;
-  const options = readOptions(call.words, [{ name: "set", letter: "s", value: "needed" }]);
+  const options = readOptions(call.words, REGEXP_OPTIONS);
   const [pattern, text] = options.operands;
   if (pattern === undefined || text === undefined)
     return failed(call, FAILURE.badArgument, "wants a pattern and a text");
