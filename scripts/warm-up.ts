@@ -10,6 +10,7 @@ import { gzipSync } from "node:zlib";
 import * as openpgp from "openpgp";
 import { MIRROR_PATHS } from "../fixtures/debian-installer.ts";
 import { digestList, RELEASE_PATHS, releaseOf } from "../fixtures/debian-release.ts";
+import { installRecord } from "../fixtures/install-record.ts";
 import { startStaticServer } from "../fixtures/static-server.ts";
 
 export interface WarmUp extends AsyncDisposable {
@@ -40,7 +41,10 @@ export async function prepareWarmUp(folder: string, image: string): Promise<Warm
   const server = await startStaticServer(at("mirror"));
   const vms = ["cold", "asks", "fresh", "again"].map((name, index) => {
     const uuid = `00000000-0000-4000-8000-00000000000${index}`;
-    fs.writeFileSync(at(`state/vms/${uuid}.json`), JSON.stringify(recordOf(uuid, name, server.url)));
+    fs.writeFileSync(
+      at(`state/vms/${uuid}.json`),
+      JSON.stringify(installRecord(server.url, { uuid, name_label: name })),
+    );
     return uuid;
   });
   const starts = vms.map((vm) => ["eliloader", "-q", "--vm", vm, "--args", "console=hvc0", "/dev/null"]);
@@ -72,23 +76,6 @@ export async function prepareWarmUp(folder: string, image: string): Promise<Warm
       GUESTBOOT_LOG_SOCKET: at("no-log"),
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
-}
-
-function recordOf(uuid: string, name: string, repository: string) {
-  return {
-    uuid,
-    name_label: name,
-    PV_bootloader: "eliloader",
-    PV_args: "console=hvc0",
-    VBDs: [{ userdevice: "0", type: "Disk", bootable: true }],
-    other_config: {
-      "install-distro": "debianlike",
-      "install-repository": repository,
-      "debian-release": "bookworm",
-      "install-arch": "amd64",
-      "install-round": "1",
-    },
   };
 }
 

@@ -9,12 +9,12 @@
  */
 import * as fs from "node:fs";
 import { GuestbootError, systemReason } from "./errors.ts";
+import { refuseNewRights } from "./no-new-rights.ts";
 import { seccompDenials } from "./seccomp.ts";
 import { fetchSystemCalls, type SystemCalls } from "./system-call.ts";
 
 /** sys/prctl.h, sys/resource.h, linux/seccomp.h */
 const PR_SET_DUMPABLE = 4;
-const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 /** TSYNC: all threads. SPEC_ALLOW: without the slow mode of the processor that old kernels add to a filter. */
 const FILTER_FLAGS = 1 | 4;
@@ -50,12 +50,13 @@ export interface KernelConfinement {
 }
 
 /** @throws CONFINEMENT_FAILED where the C library cannot be called */
-export function kernelConfinement({ call, addressOf }: SystemCalls = fetchSystemCalls()): KernelConfinement {
+export function kernelConfinement(calls: SystemCalls = fetchSystemCalls()): KernelConfinement {
+  const { call, addressOf } = calls;
   const check = (name: string, result: number): void => {
     if (result !== 0) throw failed(`${name} failed`);
   };
   const install = (program: Uint8Array): void => {
-    check("prctl(PR_SET_NO_NEW_PRIVS)", call(CALLS.prctl, PR_SET_NO_NEW_PRIVS, 1));
+    refuseNewRights(calls);
     // struct sock_fprog: how many instructions, and where they are.
     const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_SIZE), addressOf(program)]);
     check("seccomp", call(CALLS.seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, addressOf(header)));

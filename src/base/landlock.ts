@@ -9,6 +9,7 @@
  * later, and by this one.
  */
 import { GuestbootError } from "./errors.ts";
+import { refuseNewRights } from "./no-new-rights.ts";
 import type { SystemCalls } from "./system-call.ts";
 
 /** No program can be started. */
@@ -23,8 +24,6 @@ export interface LandlockRules {
 
 const OPEN = 2;
 const CLOSE = 3;
-const PRCTL = 157;
-const PR_SET_NO_NEW_PRIVS = 38;
 /** fcntl.h. O_PATH names a file without opening it, so that a drive is not touched. */
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
@@ -101,7 +100,7 @@ export function restrictPaths(rules: LandlockRules, calls: SystemCalls): void {
     if (result >= 0) return result;
     throw failed(name);
   };
-  check("prctl(PR_SET_NO_NEW_PRIVS)", call(PRCTL, PR_SET_NO_NEW_PRIVS, 1));
+  refuseNewRights(calls);
   const ruleset = check("landlock_create_ruleset", call(CREATE_RULESET, addressOf(attributes), attributes.length));
   const add = (type: number, rule: Uint8Array) => call(ADD_RULE, ruleset, type, addressOf(rule)) >= 0;
   try {

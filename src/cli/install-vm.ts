@@ -12,7 +12,7 @@ import type { GivenPatches } from "../pipeline/patches-wanted.ts";
 import { prepareBootDirectory } from "../store/boot-files.ts";
 import { warningOfLength, type ArgumentPiece, type OutputFormat } from "../toolstack/answer.ts";
 import { openAnswerOutput } from "../toolstack/answer-output.ts";
-import { openRecordStore, xapiLogin } from "../toolstack/choose-store.ts";
+import { openRecordStore, reachOfToolstack } from "../toolstack/choose-store.ts";
 import { formatAnswer } from "../toolstack/format.ts";
 import { cancellation } from "./cancellation.ts";
 import { cacheFolderOf } from "./folders.ts";
@@ -68,7 +68,7 @@ async function installLogged(install: InstallVm): Promise<void> {
   const cacheFolder = cacheFolderOf(settings);
   const host = {
     writable: [cacheFolder, settings.stateFolder, install.bootFolder],
-    ...reachOfToolstack(settings),
+    ...reachOfToolstack(settings.toolstack),
   };
   await startInstallation({
     vm: install.vm,
@@ -94,12 +94,6 @@ async function installLogged(install: InstallVm): Promise<void> {
     },
   });
   prepareQuickEnd();
-}
-
-/** The record is changed after the installation was confined. */
-function reachOfToolstack({ toolstack }: Settings): { readonly sockets: boolean; readonly ports: readonly number[] } {
-  const address = xapiLogin(toolstack)?.address;
-  return { sockets: address?.kind === "socket", ports: address?.kind === "tls" ? [address.port] : [] };
 }
 
 /** What the host's settings say of installations. */

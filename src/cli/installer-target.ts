@@ -10,6 +10,7 @@ import type { Settings } from "../base/settings.ts";
 import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
 import { confineInstallation } from "../pipeline/confine-installation.ts";
+import type { HostReach } from "../pipeline/installation-reach.ts";
 import { answerLocation, authoritiesOf, keyringsOf, proxiesOf } from "../pipeline/installation-needs.ts";
 import { openInstallerTree, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
@@ -70,28 +71,46 @@ export async function openTarget(
   });
 }
 
-/** What a command reads and writes beside the tree itself. */
+/** One tree that a command asks for, and what goes into it. */
+export interface AskedTree {
+  readonly address: string;
+  readonly values: TargetValues;
+  readonly patches?: GivenPatches;
+}
+
+/** What a command reads and writes beside the trees themselves. */
 export interface CommandReach {
   /** Folders beside the cache. */
   readonly writable: readonly string[];
-  readonly patches?: GivenPatches;
-  /** The folder of the maps of fixups. */
-  readonly fixups?: string | undefined;
+  /** Files and folders of this host. Default: none. */
+  readonly readable?: readonly string[];
+  /** The toolstack, for commands that ask it for records. Default: it is not asked. */
+  readonly toolstack?: Pick<HostReach, "sockets" | "ports">;
+  /** Files are kept. Default: they are. */
+  readonly usesCache?: boolean;
 }
 
 /** The walls of an installation's start, for who asks for its files alone. @throws as `confineInstallation` */
-export function confineCommand(address: string, values: TargetValues, settings: Settings, reach: CommandReach): void {
-  const { writable, patches, fixups = "" } = reach;
+export function confineCommand(trees: readonly AskedTree[], settings: Settings, reach: CommandReach): void {
+  const { writable, readable = [], toolstack = { sockets: false, ports: [] }, usesCache = true } = reach;
   confineInstallation({
     needs: {
-      locations: [parseLocation(address), ...answerLocation(patches?.answer?.from ?? null)],
-      proxies: [...proxiesOf(settings.repositories), ...proxiesIn(process.env), values.proxy ?? ""],
+      locations: trees.flatMap(({ address, patches }) => [
+        parseLocation(address),
+        ...answerLocation(patches?.answer?.from ?? null),
+      ]),
+      proxies: [
+        ...[...proxiesOf(settings.repositories), ...proxiesIn(process.env)],
+        ...trees.map(({ values }) => values.proxy ?? ""),
+      ],
       readable: [
-        ...[values["ca-file"] ?? "", fixups, ...(values.keyring ?? []), ...(patches?.overlays ?? [])],
-        ...[...authoritiesOf(settings.repositories), ...keyringsOf(settings.trust)],
+        ...trees.flatMap(({ values, patches }) => [
+          ...[values["ca-file"] ?? "", ...(values.keyring ?? []), ...(patches?.overlays ?? [])],
+        ]),
+        ...[...authoritiesOf(settings.repositories), ...keyringsOf(settings.trust), ...readable],
       ],
     },
-    host: { writable: [cacheFolderOf(settings), ...writable], sockets: false, ports: [] },
+    host: { writable: [...(usesCache ? [cacheFolderOf(settings)] : []), ...writable], ...toolstack },
     memory: settings.limits.memory,
   });
 }

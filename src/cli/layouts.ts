@@ -1,20 +1,22 @@
 /**
  * `guestboot layouts`: what the catalog can install, and whether trees still have what that needs.
  */
+import * as path from "node:path";
 import { GuestbootError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { wholeCatalog } from "../distro/whole-catalog.ts";
-import { readSettings } from "../base/settings.ts";
+import { readSettings, type Settings } from "../base/settings.ts";
 import type { Catalog, Flavour } from "../distro/catalog.ts";
 import { findFamily } from "../distro/catalog.ts";
 import { catalogLayouts, planChecks, type PlannedCheck } from "../pipeline/catalog-layouts.ts";
 import { checkLayouts } from "../pipeline/layout-checks.ts";
 import type { LayoutCheck } from "../pipeline/layout-check.ts";
+import { parseLocation } from "../repository/location.ts";
 import { openStore } from "../store/store.ts";
 import { readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
-import { TARGET_OPTIONS } from "./installer-target.ts";
+import { confineCommand, TARGET_OPTIONS } from "./installer-target.ts";
 import { checkWritable, junitReport, writeReport } from "./junit.ts";
 import { printJson, reporting } from "./report.ts";
 
@@ -65,6 +67,7 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
   const timeoutSeconds = readTimeout(values);
   if (values.junit !== undefined) checkWritable(values.junit);
   const settings = await readSettings(process.env);
+  confine(checks, values, settings);
   const store = values.deep === true ? openStore(cacheFolderOf(settings)) : null;
   if (leftOut.length > 0 && values.quiet !== true) {
     process.stderr.write(`not checked, since no --mirror names one: ${leftOut.join(", ")}\n`);
@@ -93,6 +96,30 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
     process.stderr.write(`${count} checked in ${seconds.toFixed(1)} s: ${outcome}\n`);
   }
   return bad === 0;
+}
+
+/** Of each server only answers are looked at; what is kept for a deep check is the cache's. */
+function confine(checks: readonly PlannedCheck[], values: Values, settings: Settings): void {
+  const addresses = [...new Set(checks.flatMap((each) => each.addresses))].filter(isLocation);
+  confineCommand(
+    addresses.map((address) => ({ address, values })),
+    settings,
+    {
+      writable: values.junit === undefined ? [] : [path.dirname(path.resolve(values.junit))],
+      usesCache: values.deep === true,
+    },
+  );
+}
+
+/** What is wrong with one that is none is told where it is to be checked. */
+function isLocation(address: string): boolean {
+  try {
+    parseLocation(address);
+    return true;
+  } catch (error) {
+    if (error instanceof GuestbootError) return false;
+    throw error;
+  }
 }
 
 function plan(

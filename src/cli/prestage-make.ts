@@ -8,22 +8,23 @@ import type { Progress } from "../base/progress.ts";
 import { withoutSecrets } from "../base/secrets.ts";
 import type { Settings } from "../base/settings.ts";
 import type { TreeResolution } from "../distro/resolve.ts";
+import type { Catalog } from "../distro/catalog.ts";
 import { resolveTree } from "../distro/resolve.ts";
-import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { obtainInstaller } from "../pipeline/obtain-installer.ts";
 import { patchesWanted, type GivenPatches } from "../pipeline/patches-wanted.ts";
-import { prepareImageFolder } from "../pipeline/prestage-folder.ts";
+import { generations, prepareImageFolder, usersOf } from "../pipeline/prestage-folder.ts";
 import { notInRepository, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { checkFits, stageImage, type Staged } from "../pipeline/prestage.ts";
 import { openTrustChain } from "../pipeline/trust-chain.ts";
 import { readRepositoryText } from "../pipeline/read-text.ts";
 import { openStore, type StoredFile } from "../store/store.ts";
+import { reachOfToolstack } from "../toolstack/choose-store.ts";
 import { ANSWER_OPTIONS } from "./answer-options.ts";
 import type { readArguments } from "./arguments.ts";
 import { LOG_OPTION } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
-import { openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
+import { confineCommand, openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import type { StartLog } from "./start-log.ts";
 import { findUsersWith } from "./vm-store.ts";
 
@@ -51,22 +52,48 @@ export interface Run {
   readonly settings: Settings;
   readonly progress: Progress;
   readonly log: StartLog;
+  readonly catalog: Catalog;
   readonly isOffline: boolean;
   readonly signal: AbortSignal;
 }
 
-/** @throws as `openTarget`, `obtainInstaller`, `patchInstaller` and `stageImage`; the image is as it was then */
-export async function makeImage(name: string, address: string, values: Values, run: Run): Promise<Staged> {
-  const { folder, settings, progress, signal } = run;
-  const patches = patchesOf(values);
+/** One image that is to be made: what `prestage` was asked for. */
+export interface AskedImage {
+  readonly name: string;
+  readonly address: string;
+  readonly values: Values;
+}
+
+/**
+ * The walls of an installation's start around the making of all these images, before the first of them: what one of
+ * them needs the others can reach too. @throws as `confineInstallation`, OUTPUT_FAILED, INVALID_SOURCE
+ */
+export function confineMaking(asked: readonly AskedImage[], { folder, settings }: Run): void {
   prepareImageFolder(folder);
+  // Whether a VM still starts from an image its record tells, which may be a guest's own file.
+  const users = asked.flatMap(({ name }) => generations(folder, name).flatMap(usersOf));
+  confineCommand(
+    asked.map(({ address, values }) => ({ address, values, patches: patchesOf(values) })),
+    settings,
+    {
+      writable: [folder],
+      readable: [settings.guestInstallerFolder, settings.stateFolder, ...users.filter((user) => user.includes("/"))],
+      toolstack: reachOfToolstack(settings.toolstack),
+    },
+  );
+}
+
+/** @throws as `openTarget`, `obtainInstaller`, `patchInstaller` and `stageImage`; the image is as it was then */
+export async function makeImage({ name, address, values }: AskedImage, run: Run): Promise<Staged> {
+  const { folder, settings, progress, catalog, signal } = run;
+  const patches = patchesOf(values);
   const cacheFolder = cacheFolderOf(settings);
   await using target = await openTarget(address, values, { settings, progress });
   if (!run.isOffline) await checkBefore(name, target, run);
   const store = openStore(cacheFolder);
   const { found, proved } = await obtainInstaller({
     ...target,
-    catalog: wholeCatalog(),
+    catalog,
     store,
     freshness: freshnessOf(settings, { offline: run.isOffline }),
     cacheSize: settings.cache.maxSize,
@@ -95,7 +122,7 @@ export async function makeImage(name: string, address: string, values: Values, r
 async function checkBefore(name: string, { request, repository, trust }: InstallerTree, run: Run): Promise<void> {
   const cacheFolder = cacheFolderOf(run.settings);
   const chain = openTrustChain((file) => readRepositoryText(repository, file), trust, cacheFolder);
-  const { kernel, ramdisks } = await resolveTree(wholeCatalog(), request, {
+  const { kernel, ramdisks } = await resolveTree(run.catalog, request, {
     address: repository.address,
     remark: (file) => repository.remark(file),
     readText: chain.readText,

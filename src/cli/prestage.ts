@@ -8,15 +8,17 @@ import { asGuestbootError, GuestbootError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { withoutSecrets } from "../base/secrets.ts";
 import { readSettings, type Settings } from "../base/settings.ts";
+import { wholeCatalog } from "../distro/whole-catalog.ts";
 import { checkImageName, existingFolder, generations, imageFolder, imageNames } from "../pipeline/prestage-folder.ts";
 import { verifyImage } from "../pipeline/prestage-image.ts";
 import { readManifest, type Manifest } from "../pipeline/prestage-manifest.ts";
 import { removeImage, type Staged } from "../pipeline/prestage.ts";
+import { parseLocation } from "../repository/location.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
 import { withCommandLog } from "./command-log.ts";
 import { helpOf } from "./help.ts";
-import { makeImage, PRESTAGE_OPTIONS, type Run, type Values } from "./prestage-make.ts";
+import { confineMaking, makeImage, PRESTAGE_OPTIONS, type AskedImage, type Run, type Values } from "./prestage-make.ts";
 import { formatBytes, progressOnStandardError } from "./progress.ts";
 import { printJson, reporting } from "./report.ts";
 import { withLog, type StartLog } from "./start-log.ts";
@@ -60,7 +62,8 @@ async function carryOut(
   using cancelled = cancellation("the images are as they were");
   const { signal } = cancelled;
   const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
-  const run: Run = { folder, settings, progress, log, isOffline: values.offline === true, signal };
+  const catalog = wholeCatalog();
+  const run: Run = { folder, settings, progress, log, catalog, isOffline: values.offline === true, signal };
   switch (verb) {
     case "list":
       noOperand(operands);
@@ -80,7 +83,9 @@ async function carryOut(
     default: {
       if (verb === "") throw new GuestbootError("USAGE", "the image's NAME is missing");
       const name = checkImageName(verb);
-      const staged = await makeImage(name, onlyOperand(operands, "REPOSITORY"), values, run);
+      const address = onlyOperand(operands, "REPOSITORY");
+      confineMaking([{ name, address, values }], run);
+      const staged = await makeImage({ name, address, values }, run);
       if (json) printJson(shownManifest(folder, staged.manifest));
       else process.stdout.write(wordsOf(folder, name, staged));
       return false;
@@ -141,15 +146,10 @@ async function refresh(names: readonly string[], run: Run, json: boolean): Promi
   const wanted = names.length > 0 ? names : imageNames(folder);
   const results: object[] = [];
   let hasFailed = false;
+  confineMaking(await askedFor(wanted, folder), run);
   for (const name of wanted) {
     try {
-      const { request } = await readManifest(existingFolder(folder, name));
-      const { values, positionals } = parseArgs({
-        args: [...request],
-        options: PRESTAGE_OPTIONS,
-        allowPositionals: true,
-      });
-      const staged = await makeImage(name, onlyOperand(positionals, "REPOSITORY"), values, run);
+      const staged = await makeImage(await readAsked(name, folder), run);
       results.push({ name, unchanged: staged.isUnchanged, kept: staged.kept });
       if (!json) process.stdout.write(wordsOf(folder, name, staged));
     } catch (thrown) {
@@ -166,6 +166,21 @@ async function refresh(names: readonly string[], run: Run, json: boolean): Promi
   }
   if (json) printJson(results);
   return hasFailed;
+}
+
+/** What the image was made of, from its manifest. @throws PRESTAGED_UNKNOWN, PRESTAGED_INVALID, INVALID_SOURCE */
+async function readAsked(name: string, folder: string): Promise<AskedImage> {
+  const { request } = await readManifest(existingFolder(folder, name));
+  const { values, positionals } = parseArgs({ args: [...request], options: PRESTAGE_OPTIONS, allowPositionals: true });
+  const address = onlyOperand(positionals, "REPOSITORY");
+  parseLocation(address);
+  return { name, address, values };
+}
+
+/** Those that can be read; what is wrong with the others is told in their turn. */
+async function askedFor(names: readonly string[], folder: string): Promise<AskedImage[]> {
+  const asked = await Promise.allSettled(names.map((name) => readAsked(name, folder)));
+  return asked.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
 }
 
 function wordsOf(folder: string, name: string, { manifest, isUnchanged, kept }: Staged): string {

@@ -2,7 +2,6 @@
  * An installation tree as a start looks at it: every file and index through the cache, with what became of each, so
  * that a kernel of one build is never started with an initrd of another.
  */
-import { memorySource } from "../base/byte-source.ts";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import type { ReadText } from "../distro/tree-index.ts";
@@ -12,6 +11,7 @@ import { digestOf } from "../store/digest.ts";
 import type { Store, StoredFile } from "../store/store.ts";
 import { digestIn, imagesListFor } from "./listed-digests.ts";
 import { obtain, obtainText, type Freshness, type ObtainOptions, type Outcome } from "./obtain.ts";
+import { poisoned } from "./poisoned.ts";
 
 export interface TreeOptions {
   readonly repository: Repository;
@@ -72,19 +72,6 @@ export function openCachedTree(options: TreeOptions): CachedTree {
       );
     },
   };
-}
-
-/** Set by the build of the confinement's tests, and nowhere else true. */
-declare const GUESTBOOT_PLANTED_BUG: boolean | undefined;
-
-/** As it is, but for the test that plays an attacker: there an index is code of theirs. */
-async function poisoned(index: Promise<string | null>): Promise<string | null> {
-  const text = await index;
-  if (typeof GUESTBOOT_PLANTED_BUG === "boolean" && GUESTBOOT_PLANTED_BUG && text !== null) {
-    const { plantBug } = await import("./planted-bug.ts");
-    await plantBug()(memorySource(Buffer.from(text)));
-  }
-  return text;
 }
 
 /**

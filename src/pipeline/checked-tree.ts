@@ -6,6 +6,7 @@ import { GuestbootError } from "../base/errors.ts";
 import { decodeText } from "../base/text.ts";
 import type { FileFacts, Repository } from "../repository/repository.ts";
 import type { HostGate } from "./host-gate.ts";
+import { poisoned } from "./poisoned.ts";
 
 /** The beginning of a file. */
 export interface FileHead {
@@ -40,7 +41,11 @@ export class CheckedTree {
   }
 
   /** A small file's text. null: not there. @throws FILE_TOO_LARGE; as `look` */
-  async readText(path: string, asked: Asked[], signal: AbortSignal): Promise<string | null> {
+  readText(path: string, asked: Asked[], signal: AbortSignal): Promise<string | null> {
+    return poisoned(this.#text(path, asked, signal));
+  }
+
+  async #text(path: string, asked: Asked[], signal: AbortSignal): Promise<string | null> {
     const head = await this.readHead(path, LARGEST_TEXT, asked, signal);
     if (head === null) return null;
     if (head.isWhole) return decodeText(head.bytes);

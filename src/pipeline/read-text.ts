@@ -4,16 +4,17 @@
 import { GuestbootError } from "../base/errors.ts";
 import { decodeText } from "../base/text.ts";
 import type { Repository } from "../repository/repository.ts";
+import { poisoned } from "./poisoned.ts";
 
 /** The largest indexes (a Debian `Release`, a SUSE `content`) have a few hundred kilobytes. */
 const MAX_INDEX_SIZE = 4 * 1024 * 1024;
 
 /** @returns null when the repository has no such file. @throws FILE_TOO_LARGE; what the repository throws */
-export async function readRepositoryText(
-  repository: Repository,
-  path: string,
-  signal?: AbortSignal,
-): Promise<string | null> {
+export function readRepositoryText(repository: Repository, path: string, signal?: AbortSignal): Promise<string | null> {
+  return poisoned(readText(repository, path, signal));
+}
+
+async function readText(repository: Repository, path: string, signal?: AbortSignal): Promise<string | null> {
   const result = await repository.fetch(path, { signal });
   if (result.outcome !== "content") return null;
   const pieces: Uint8Array[] = [];

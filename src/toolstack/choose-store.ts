@@ -50,6 +50,17 @@ export function xapiLogin(toolstack: ToolstackSettings, sockets = SOCKETS): Xapi
   });
 }
 
+/** What a process must be able to reach that reads or changes records after it was confined. */
+export function reachOfToolstack(toolstack: ToolstackSettings): {
+  /** A socket of the file system. */
+  readonly sockets: boolean;
+  /** TCP. */
+  readonly ports: readonly number[];
+} {
+  const address = xapiLogin(toolstack)?.address;
+  return { sockets: address?.kind === "socket", ports: address?.kind === "tls" ? [address.port] : [] };
+}
+
 function isSocket(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { buildBundle } from "../../scripts/executable.ts";
 import { RUNTIME_FLAGS } from "../../src/cli/runtime-flags.js";
-import { ROOT, start, temporaryFolder } from "../program.ts";
+import { ROOT, start, temporaryFolder, type Ended } from "../program.ts";
 import { installRecord, VM, writeRecord } from "./vm-records.ts";
 
 const folder = temporaryFolder("/tmp");
@@ -134,25 +134,44 @@ const BY_NUMBER_WITHOUT_CONTROL: Readonly<Record<string, string>> = {
 
 type Program = "confined" | "bare";
 
-/** What each attempt gave, from an installation whose index holds the code. */
-async function attack(program: Program, attempts: Readonly<Record<string, string>>, byNumber: boolean) {
-  const ended = await install(program, script(attempts, byNumber));
+/** Starts the program on a repository with that index. */
+type Command = (program: Program, index: string) => Promise<Ended>;
+
+/** What each attempt gave, from a command on a repository whose index holds the code. */
+async function attack(
+  program: Program,
+  attempts: Readonly<Record<string, string>>,
+  byNumber: boolean,
+  command: Command = install,
+) {
+  const ended = await command(program, script(attempts, byNumber));
   expect(ended.stdout, ended.stderr).toMatch(/^\{.*\}$/);
   const results = JSON.parse(ended.stdout) as Record<string, string | number>;
   expect(Object.keys(results)).toEqual(Object.keys(attempts));
   return results;
 }
 
-async function install(program: Program, index: string) {
-  fs.writeFileSync(at("www/.treeinfo"), index);
-  for (const name of ["state", "cache"]) fs.rmSync(at(name), { recursive: true, force: true });
+const install: Command = (program, index) => {
   fs.mkdirSync(at("boot"), { recursive: true });
   const keys = { "install-distro": "rhlike", "install-repository": web.url, "install-arch": "x86_64" };
+  fs.rmSync(at("state"), { recursive: true, force: true });
   writeRecord(at("state"), installRecord(web.url, { other_config: { ...keys, "install-round": "1" } }));
-  const argv = [...RUNTIME_FLAGS, at(`program/${program}.cjs`), "-q", "--vm", VM, "/dev/null"];
+  return run(program, index, "eliloader", ["-q", "--vm", VM, "/dev/null"]);
+};
+
+const asked = () => [web.url, "--distro=rhlike", "--arch=x86_64", "-q"];
+const stage: Command = (program, index) =>
+  run(program, index, "guestboot", ["prestage", "image", ...asked(), `--dir=${at("images")}`]);
+const checkLayouts: Command = (program, index) => run(program, index, "guestboot", ["layouts", "check", ...asked()]);
+
+function run(program: Program, index: string, name: string, args: readonly string[]): Promise<Ended> {
+  fs.writeFileSync(at("www/.treeinfo"), index);
+  for (const each of ["cache", "images"]) fs.rmSync(at(each), { recursive: true, force: true });
+  fs.mkdirSync(at("cache"));
+  const argv = [...RUNTIME_FLAGS, at(`program/${program}.cjs`), ...args];
   const set = { GUESTBOOT_STATE_DIR: at("state"), GUESTBOOT_CACHE_DIR: at("cache"), GUESTBOOT_BOOT_DIR: at("boot") };
   // The runtime hands its own permissions on to each Node that it starts, through NODE_OPTIONS; here it must not.
-  const named = ["-c", 'unset NODE_OPTIONS; exec -a eliloader "$@"', "bash", NODE, ...argv];
+  const named = ["-c", `unset NODE_OPTIONS; exec -a ${name} "$@"`, "bash", NODE, ...argv];
   return start("/bin/bash", named, set);
 }
 
@@ -167,6 +186,7 @@ function script(attempts: Readonly<Record<string, string>>, byNumber: boolean): 
     REPOSITORY: Number(new URL(web.url).port),
     SOCKET: at("socket"),
     CACHE: at("cache"),
+    IMAGES: at("images"),
     OUTSIDE: at("outside"),
     VICTIM: victim.pid,
   };
@@ -213,6 +233,41 @@ describe("code in the hands of whoever made the repository's index", () => {
     const byNumber = await attack("bare", BY_NUMBER, true);
     expect(namesOf(byNumber).filter((name) => byNumber[name] === -1)).toEqual([]);
   });
+});
+
+const { "write into the cache": intoCache, ...WITHOUT_FILES } = ALLOWED;
+
+describe.each<[string, Command, Readonly<Record<string, string>>]>([
+  ["guestboot prestage", stage, { ...ALLOWED, "write into the images": `fs.writeFileSync(IMAGES + "/of-ours", "x")` }],
+  ["guestboot layouts check", checkLayouts, WITHOUT_FILES],
+])("code in the hands of whoever made an index that is read by %s", (_name, command, allowed) => {
+  it("is refused all that the runtime offers, and everything stays as it was", async () => {
+    const results = await attack("confined", BY_THE_RUNTIME, false, command);
+    expect(Object.entries(results).filter(([, result]) => result === "done")).toEqual([]);
+    expect(fs.readdirSync(at("outside"))).toEqual(["precious"]);
+    expect(fs.readFileSync(at("outside/precious"), "utf8")).toBe("precious");
+    expect([victim.exitCode, victim.signalCode]).toEqual([null, null]);
+  });
+
+  it("is refused by the kernel where it calls the kernel itself", async () => {
+    const results = await attack("confined", { ...BY_NUMBER, ...BY_NUMBER_WITHOUT_CONTROL }, true, command);
+    expect(Object.entries(results).filter(([, result]) => result !== -1)).toEqual([]);
+  });
+
+  it("can do what the command does", async () => {
+    const results = await attack("confined", allowed, false, command);
+    expect(Object.entries(results).filter(([, result]) => result !== "done")).toEqual([]);
+  });
+
+  it("could do all of it without the walls, so that the test would notice", async () => {
+    const results = await attack("bare", BY_THE_RUNTIME, false, command);
+    expect(Object.entries(results).filter(([, result]) => result !== "done")).toEqual([]);
+  });
+});
+
+it("guestboot layouts check keeps no file, and may make none", async () => {
+  const results = await attack("confined", { "write into the cache": intoCache ?? "" }, false, checkLayouts);
+  expect(results).toEqual({ "write into the cache": "EACCES" });
 });
 
 describe("an installation at work, as /proc has it", () => {

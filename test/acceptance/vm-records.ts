@@ -3,33 +3,9 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { installRecord, VM, type RawRecord } from "../../fixtures/install-record.ts";
 
-export const VM = "0a1b2c3d-1111-2222-3333-444455556666";
-
-export type RawRecord = Record<string, unknown> & { other_config: Record<string, string> };
-
-/** Has a field that guestboot does not know, which must survive every change. */
-export function installRecord(repository: string, changes: Partial<RawRecord> = {}): RawRecord {
-  return {
-    uuid: VM,
-    name_label: "debian guest",
-    PV_bootloader: "eliloader",
-    PV_bootloader_args: "",
-    PV_args: "console=hvc0",
-    PV_kernel: "",
-    PV_ramdisk: "",
-    memory_static_max: 1342177280,
-    VBDs: [{ userdevice: "0", type: "Disk", bootable: true }],
-    other_config: {
-      "install-distro": "debianlike",
-      "install-repository": repository,
-      "debian-release": "bookworm",
-      "install-arch": "amd64",
-      "install-round": "1",
-    },
-    ...changes,
-  };
-}
+export { installRecord, VM, type RawRecord };
 
 export function writeRecord(state: string, record: RawRecord, uuid = VM): string {
   const file = path.join(state, "vms", `${uuid}.json`);
