@@ -35,6 +35,11 @@ describe("an entry", () => {
       ramdisks: [{ path: "/ucode" }, { path: "/initrd" }],
     });
   });
+  test("says which file that GRUB would wrap into its ramdisk is missing there", () => {
+    const config = readMenu("menuentry a {\n linux /k\n initrd /i newc:etc/conf:/conf /j\n}\n");
+    expect(config.entries[0]?.ramdisks.map(({ path }) => path)).toEqual(["/i", "/j"]);
+    expect(config.notes.join()).toMatch(/"newc:etc\/conf:\/conf".* without that file/);
+  });
   test.for(["linux", "linux16", "linuxefi", "linux.xen"])("is loaded by %s", (command) => {
     expect(
       readMenu(`menuentry a { ${command} /k x=1\n ${command.replace("linux", "initrd")} /r }`).entries[0],
