@@ -4,7 +4,7 @@
  */
 import { GuestbootError } from "../base/errors.ts";
 import { decodeText } from "../base/text.ts";
-import type { ConfigPlace, ConfigReader, FileReference } from "./boot-config.ts";
+import type { BootConfig, ConfigPlace, ConfigReader, FileReference } from "./boot-config.ts";
 import { MAX_CONFIG_SIZE, parseGrubLegacy, type NumberedBootConfig } from "./grub-legacy.ts";
 import type { GuestVolume } from "./guest-volume.ts";
 
@@ -45,7 +45,7 @@ function readBelow(
 }
 
 /** Files without a device are on the volume of their own config. */
-function onVolume(config: NumberedBootConfig, volume: GuestVolume, outer: GuestVolume): NumberedBootConfig {
+export function onVolume<T extends BootConfig>(config: T, volume: GuestVolume, outer: GuestVolume): T {
   if (volume === outer) return config;
   const there = (file: FileReference): FileReference =>
     file.device === null && file.volume === undefined ? { ...file, volume } : file;

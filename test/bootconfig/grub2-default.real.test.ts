@@ -2,16 +2,14 @@
  * Which entry boots when nobody presses a key: GRUB itself, as `grub-emu`, is asked for the same menus. A menu whose
  * timeout is 0 runs its default at once, and the body of each entry says its name and goes on to the next menu.
  */
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { parseGrub2 } from "../../src/bootconfig/grub2/grub2.ts";
+import { emulate } from "./grub-emu.ts";
 import { openFolder } from "../../src/filesystem/folder.ts";
 
-const EMULATOR = "/usr/bin/grub-emu";
-const SCRIPT = "/usr/bin/script";
 const MARK = "@@";
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-default-"));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -58,12 +56,6 @@ const DIFFERENCES: Readonly<Record<string, { readonly why: string; readonly grub
 };
 
 function grubBoots(wanted: readonly string[]): (string | undefined)[] {
-  for (const [program, debianPackage] of [
-    [EMULATOR, "grub-emu"],
-    [SCRIPT, "bsdutils"],
-  ] as const) {
-    if (!fs.existsSync(program)) throw new Error(`${program} is missing: apt-get install ${debianPackage}`);
-  }
   const at = (name: string) => path.join(folder, name);
   fs.writeFileSync(
     at("menu.cfg"),
@@ -80,12 +72,7 @@ function grubBoots(wanted: readonly string[]): (string | undefined)[] {
   });
   fs.writeFileSync(at(`${wanted.length}.cfg`), "exit\n");
   fs.copyFileSync(at("0.cfg"), at("grub.cfg"));
-  const run = spawnSync(SCRIPT, ["-qec", `${EMULATOR} -d ${folder}`, "/dev/null"], {
-    encoding: "utf8",
-    input: "",
-    timeout: 60_000,
-  });
-  const said = [...run.stdout.replace(/\x1b\[[0-9;]*[A-Za-z]|\r/g, "").matchAll(/@@(\d+) ([^\n]+)/g)];
+  const said = [...emulate(folder).matchAll(/@@(\d+) ([^\n]+)/g)];
   return wanted.map((_, index) => said.find(([, number]) => Number(number) === index)?.[2]);
 }
 

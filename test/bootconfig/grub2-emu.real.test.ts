@@ -2,22 +2,25 @@
  * What scripts come to: GRUB itself runs the same ones, as `grub-emu`. Both print a line for each call of `p`: GRUB by
  * `echo`, and ours by an entry of that title.
  */
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openFolder } from "../../src/filesystem/folder.ts";
 import { parseGrub2 } from "../../src/bootconfig/grub2/grub2.ts";
+import { emulate } from "./grub-emu.ts";
 
-const EMULATOR = "/usr/bin/grub-emu";
-const SCRIPT = "/usr/bin/script";
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-emu-"));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 for (const [name, text] of [
   ["file", "x"],
   ["empty", ""],
   ["a1.cfg", "p from a1 $here\nset there=1\n"],
+  [
+    "menu.lst",
+    "default 1\ntimeout 7\nfallback 0 2\ntitle one\nkernel /1\ntitle two\nkernel /2\ntitle three\nkernel /3\n",
+  ],
+  ["syslinux.cfg", "DEFAULT a\nTIMEOUT 50\nLABEL a\nLINUX 1\n"],
   ["env", `# GRUB Environment Block\nsaved=a\\\\b c\nother=x\n`.padEnd(1024, "#")],
 ] as const) {
   fs.writeFileSync(path.join(folder, name), text);
@@ -27,18 +30,9 @@ fs.mkdirSync(path.join(folder, "sub"));
 const MARK = "@@";
 
 function grubSays(script: string): string[] {
-  for (const [program, debianPackage] of [
-    [EMULATOR, "grub-emu"],
-    [SCRIPT, "bsdutils"],
-  ] as const) {
-    if (!fs.existsSync(program)) throw new Error(`${program} is missing: apt-get install ${debianPackage}`);
-  }
   const print = `function p {\necho "${MARK}<$1><$2><$3><$4> $#"\n}\n`;
   fs.writeFileSync(path.join(folder, "grub.cfg"), `${print}${script}\nexit\n`);
-  const command = `${EMULATOR} -d ${folder}`;
-  const run = spawnSync(SCRIPT, ["-qec", command, "/dev/null"], { encoding: "utf8", input: "", timeout: 60_000 });
-  const printed = run.stdout.replace(/\x1b\[[0-9;]*[A-Za-z]|\r/g, "").replace(/\n(?!@@|error|\n)/g, "\n");
-  return printed
+  return emulate(folder)
     .split("\n")
     .filter((line) => line.startsWith(MARK))
     .map((line) => line.slice(MARK.length));
@@ -49,7 +43,9 @@ function weSay(script: string): string[] {
   const filesystem = openFolder("/");
   const own = { name: "folder", number: null, partitionUuid: null, filesystem: () => filesystem };
   const place = { path: `${folder}/grub.cfg`, own, volumes: [own] };
-  return parseGrub2(`${print}${script}\n`, place).entries.map(({ title }) => title);
+  const { entries } = parseGrub2(`${print}${script}\n`, place);
+  // Other configs may have entries of their own.
+  return entries.filter(({ kernel }) => kernel.path === "/k").map(({ title }) => title);
 }
 
 const SCRIPTS: Readonly<Record<string, string>> = {
@@ -213,6 +209,17 @@ for f in FOLDER/a?.c*; do p $f; done
 p "FOLDER/a*"
 search --file FOLDER/nothing --set=q
 p "$q"`,
+  "settings of other loaders' configs": `extract_legacy_entries_source FOLDER/menu.lst
+p "$default" "$timeout" "$fallback" "$?"
+legacy_source FOLDER/menu.lst
+p "$default" "$timeout" "$fallback" "$?"
+extract_syslinux_entries_source FOLDER/syslinux.cfg
+p "$timeout"
+syslinux_source FOLDER/syslinux.cfg
+p "$timeout" "$?"
+legacy_configfile FOLDER/gone
+p here
+if legacy_source FOLDER/gone; then p yes; else p no; fi`,
 };
 
 describe("a script's outcome", () => {

@@ -35,6 +35,11 @@ describe("an entry", () => {
       ramdisks: [{ path: "/ucode" }, { path: "/initrd" }],
     });
   });
+  test("says which file that GRUB would wrap into its ramdisk is missing there", () => {
+    const config = readMenu("menuentry a {\n linux /k\n initrd /i newc:etc/conf:/conf /j\n}\n");
+    expect(config.entries[0]?.ramdisks.map(({ path }) => path)).toEqual(["/i", "/j"]);
+    expect(config.notes.join()).toMatch(/"newc:etc\/conf:\/conf".* without that file/);
+  });
   test.for(["linux", "linux16", "linuxefi", "linux.xen"])("is loaded by %s", (command) => {
     expect(
       readMenu(`menuentry a { ${command} /k x=1\n ${command.replace("linux", "initrd")} /r }`).entries[0],
@@ -372,6 +377,70 @@ describe("other files", () => {
     const own = volume(1, { "/more.cfg": "set x=more\nmenuentry m { linux /m }\n" });
     expect(titles(readMenu(`source /more.cfg\nmenuentry "$x" { linux /k }`, own))).toEqual(["m", "more"]);
     expect(titles(readMenu(`configfile /more.cfg\n${entries("a")}`, own))).toEqual(["m"]);
+  });
+  describe("in other loaders' languages", () => {
+    const LEGACY =
+      "default 1\ntimeout 7\nfallback 2\ntitle one\nkernel /1 ro\ntitle two\nkernel /2\ninitrd /i\ntitle three\nkernel /3\n";
+    const SYSLINUX = "DEFAULT b\nTIMEOUT 50\nLABEL a\n LINUX 1\nLABEL b\n MENU LABEL The b\n LINUX /2\n APPEND ro\n";
+    const own = volume(1, { "/menu.lst": LEGACY, "/isolinux/isolinux.cfg": SYSLINUX });
+
+    test("legacy_configfile shows their menu in place of ours, with its settings", () => {
+      const config = readMenu(`${entries("a")}legacy_configfile /menu.lst\n${entries("b")}`, own);
+      expect(titles(config)).toEqual(["one", "two", "three"]);
+      expect(config).toMatchObject({ default: 1, timeout: 7, fallback: [2], syntax: "grub2" });
+      expect(defaultOf(config)).toMatchObject({ kernel: { path: "/2" }, ramdisks: [{ path: "/i" }] });
+    });
+    test("legacy_source has their entries in place, and its default counts from the menu's beginning", () => {
+      const config = readMenu(`${entries("a")}legacy_source /menu.lst\n${entries("b")}`, own);
+      expect(titles(config)).toEqual(["a", "one", "two", "three", "b"]);
+      expect(defaultOf(config).title).toBe("one");
+    });
+    test("extract_legacy_entries_source takes no settings, nor does extract_legacy_entries_configfile", () => {
+      const here = readMenu(`extract_legacy_entries_source /menu.lst\n`, own);
+      const menu = readMenu(`${entries("a")}extract_legacy_entries_configfile /menu.lst\n`, own);
+      for (const config of [here, menu]) expect(config).toMatchObject({ default: 0, timeout: null, fallback: [] });
+      expect(titles(menu)).toEqual(["one", "two", "three"]);
+    });
+    test("syslinux_configfile reads paths as syslinux does, below the config's folder or the one that --cwd names", () => {
+      const config = readMenu("syslinux_configfile /isolinux/isolinux.cfg\n", own);
+      expect(config.entries.map(({ title, kernel }) => [title, kernel.path])).toEqual([
+        ["a", "/isolinux/1"],
+        ["The b", "/2"],
+      ]);
+      expect(config).toMatchObject({ default: 1, timeout: 5 });
+      const moved = readMenu("syslinux_source -c /live /isolinux/isolinux.cfg\n", own);
+      expect(moved.entries[0]?.kernel.path).toBe("/live/1");
+    });
+    test("an entry that opens one is a submenu of its entries", () => {
+      const config = readMenu(`${entries("a")}menuentry Old { legacy_configfile /menu.lst }\nset default="Old>2"`, own);
+      expect(config.entries.map(({ submenu = [], title }) => [...submenu, title].join("/"))).toEqual([
+        "a",
+        "Old/one",
+        "Old/two",
+        "Old/three",
+      ]);
+      expect(defaultOf(config).title).toBe("two");
+    });
+    test("files are on the volume of the config that names them", () => {
+      const config = readMenu("legacy_configfile (hd0,msdos1)/menu.lst", volume(2, {}), [own]);
+      expect(config.entries[0]?.kernel).toMatchObject({ volume: own, path: "/1" });
+    });
+    test("their password opens their locked entries", () => {
+      const locked = volume(1, { "/menu.lst": "password p\ntitle one\nlock\nkernel /1\ntitle two\nkernel /2\n" });
+      const config = readMenu("legacy_source /menu.lst", locked);
+      expect(
+        config.entries.map(({ isLocked = false, passwords }) => [isLocked, passwords?.map(({ value }) => value)]),
+      ).toEqual([
+        [true, ["p"]],
+        [false, []],
+      ]);
+      expect(config.passwords).toEqual([]);
+    });
+    test("one that is not there, or boots nothing, is told and passed over", () => {
+      const config = readMenu(`legacy_configfile /gone\nsyslinux_source /menu.lst\n${entries("a")}`, own);
+      expect(titles(config)).toEqual(["a"]);
+      expect(config.notes.join("\n")).toMatch(/no file "\/gone"[^]*menu\.lst/);
+    });
   });
   test("an entry that opens another config is a submenu", () => {
     const own = volume(1, { "/more.cfg": entries("m") });

@@ -3,8 +3,9 @@
  * https://www.gnu.org/software/grub/manual/grub/grub.html#Commands
  */
 import { loopback, probe, search, searchFor } from "./commands/devices.ts";
+import { foreignConfig } from "./commands/foreign.ts";
 import { initrd, linux, module, multiboot, refuse } from "./commands/loading.ts";
-import { blscfg, foreignConfig, menuentry, password, submenu } from "./commands/menu.ts";
+import { blscfg, menuentry, password, submenu } from "./commands/menu.ts";
 import { configfile, loadEnv, saveEnv, source } from "./commands/reading.ts";
 import { regexp } from "./commands/regexp.ts";
 import { test } from "./commands/test.ts";
@@ -95,14 +96,14 @@ const EFFECTS: Readonly<Record<string, Command>> = {
   blscfg,
   password,
   password_pbkdf2: password,
-  syslinux_source: foreignConfig,
-  syslinux_configfile: foreignConfig,
-  extract_syslinux_entries_source: foreignConfig,
-  extract_syslinux_entries_configfile: foreignConfig,
-  legacy_source: foreignConfig,
-  legacy_configfile: foreignConfig,
-  extract_legacy_entries_source: foreignConfig,
-  extract_legacy_entries_configfile: foreignConfig,
+  syslinux_source: foreignConfig("syslinux", "here"),
+  syslinux_configfile: foreignConfig("syslinux", "menu"),
+  extract_syslinux_entries_source: foreignConfig("syslinux", "entries here"),
+  extract_syslinux_entries_configfile: foreignConfig("syslinux", "entries menu"),
+  legacy_source: foreignConfig("grub-legacy", "here"),
+  legacy_configfile: foreignConfig("grub-legacy", "menu"),
+  extract_legacy_entries_source: foreignConfig("grub-legacy", "entries here"),
+  extract_legacy_entries_configfile: foreignConfig("grub-legacy", "entries menu"),
   initrd,
   initrd16: initrd,
   initrdefi: initrd,

@@ -3,8 +3,7 @@
  * https://www.gnu.org/software/grub/manual/grub/grub.html
  *
  * Nothing is written to the guest's disk (`save_env`), nobody is asked (`read`, passwords), no module is loaded and no
- * hardware is looked at. Not followed: configs in other loaders' languages (`legacy_configfile`, `syslinux_configfile`),
- * back references in `regexp`, patterns over devices (`(hd*)`).
+ * hardware is looked at. Not followed: back references in `regexp`, patterns over devices (`(hd*)`).
  */
 import { Budget } from "../../base/budget.ts";
 import { GuestbootError } from "../../base/errors.ts";

@@ -25,8 +25,8 @@ export type MenuItem =
       readonly arguments: readonly string[];
       readonly block: Block;
     }
-  /** Read from a file of the Boot Loader Specification. */
-  | { readonly kind: "bls"; readonly entry: BootEntry };
+  /** Read already, from a file of the Boot Loader Specification or from another loader's config. */
+  | { readonly kind: "read"; readonly entry: BootEntry };
 
 /** A menu, and the variables that its entries begin with. */
 export interface Menu {

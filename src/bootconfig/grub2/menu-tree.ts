@@ -72,7 +72,7 @@ class MenuLine implements MenuNode {
   #outcome: Outcome | null = null;
 
   constructor(level: Level, item: MenuItem, position: number) {
-    const { title, id } = item.kind === "bls" ? item.entry : item;
+    const { title, id } = item.kind === "read" ? item.entry : item;
     this.step = { position, title, id };
     this.#level = level;
     this.#item = item;
@@ -84,11 +84,7 @@ class MenuLine implements MenuNode {
 }
 
 function outcomeOf(level: Level, item: MenuItem, step: MenuStep): Outcome {
-  if (item.kind === "bls") {
-    const { users = [], ...entry } = item.entry;
-    const place = { submenu: level.titles, location: [...level.around, step] };
-    return entryOutcome({ ...entry, ...place, passwords: passwordsOf(level.run, users) });
-  }
+  if (item.kind === "read") return entryOutcome(placed(level, item.entry, step));
   try {
     return runItem(level, item, step);
   } catch (error) {
@@ -96,6 +92,18 @@ function outcomeOf(level: Level, item: MenuItem, step: MenuStep): Outcome {
     if (!(error instanceof GuestbootError)) throw error;
     return nothing(error.message);
   }
+}
+
+/** The other loader's config may have menus of its own, which ours does not open anew. */
+function placed(level: Level, { users, ...entry }: BootEntry, step: MenuStep): BootEntry {
+  const { submenu = [], passwords = NONE } = entry;
+  const below = submenu.map((title): MenuStep => ({ position: step.position, title, id: null }));
+  return {
+    ...entry,
+    submenu: [...level.titles, ...submenu],
+    location: [...level.around, ...below, step],
+    passwords: users === undefined ? passwords : passwordsOf(level.run, users),
+  };
 }
 
 const NONE: readonly never[] = [];

@@ -26,8 +26,11 @@ export const initrd: Command = (call) => {
     if (word.startsWith("-")) continue;
     isNamed = true;
     // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
-    if (word.startsWith("newc:")) machine.notes.add(`${name}: ${shown(word)} is passed over`);
-    else ramdisks.push(reference(call, word));
+    if (word.startsWith("newc:")) {
+      machine.notes.add(`${name}: ${shown(word)} is passed over: the guest starts without that file in its ramdisk`);
+    } else {
+      ramdisks.push(reference(call, word));
+    }
   }
   if (!isNamed) return notLoaded(call, "names no file");
   machine.loaded.ramdisks = ramdisks;

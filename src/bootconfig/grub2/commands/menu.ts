@@ -2,7 +2,7 @@
  * Commands that build the menu: `menuentry`, `submenu`, `blscfg`, and the passwords that guard it.
  * https://www.gnu.org/software/grub/manual/grub/grub.html#menuentry, #submenu, #password_005fpbkdf2
  */
-import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
+import { failed, FAILURE, type Call, type Command } from "../machine.ts";
 import { optionKinds, readOptions } from "./options.ts";
 
 const MAX_TITLE = 4096;
@@ -58,7 +58,7 @@ export const blscfg: Command = (call) => {
   if (entries.length === 0) return failed(call, FAILURE.fileNotFound, `${volume.name} has no such entries`);
   for (const entry of entries) {
     run.entries.spend();
-    menu.items.push({ kind: "bls", entry });
+    menu.items.push({ kind: "read", entry });
   }
   return 0;
 };
@@ -76,11 +76,3 @@ export const password: Command = (call) => {
   passwords.push({ user, form, value });
   return 0;
 };
-
-/** `syslinux_configfile`, `legacy_configfile` and their like: a config in another loader's language. */
-export const foreignConfig: Command = (call) =>
-  failed(
-    call,
-    FAILURE.notImplemented,
-    `${shown(call.words[0] ?? "")} is a config of another boot loader and is passed over`,
-  );

@@ -22,22 +22,26 @@ export const source: Command = (call) => {
 /** Runs a file as a config of its own, with what was exported; where it has entries, its menu takes the place of ours. */
 export const configfile: Command = (call) => {
   const read = readConfig(call);
-  if (read === null) return 0;
+  return read === null ? 0 : asOwnMenu(call, read.file, () => call.machine.executeText(call.machine, read.text));
+};
+
+/** @param fill makes the menu of the file, which is the machine's meanwhile. @returns what `fill` does */
+export function asOwnMenu(call: Call, file: NamedFile, fill: () => number): number {
   const { machine } = call;
   const { environment, menu } = machine;
   const own: Menu = { items: [], environment: environment.inherited() };
-  const path = `(${read.file.device})${read.file.path}`;
+  const path = `(${file.device})${file.path}`;
   own.environment.set("config_file", path);
   own.environment.set("config_directory", path.slice(0, path.lastIndexOf("/")));
   machine.environment = own.environment;
   machine.menu = own;
   try {
-    const status = within(call, read.file, () => machine.executeText(machine, read.text));
+    const status = within(call, file, fill);
     if (machine.flow.kind === "menu") return status;
     if (own.items.length === 0) {
       machine.flow = NEXT;
     } else {
-      machine.flow = { kind: "menu", menu: own, path: read.file.path };
+      machine.flow = { kind: "menu", menu: own, path: file.path };
       machine.run.trail.push(`the menu is that of ${path}`);
     }
     return status;
@@ -45,7 +49,7 @@ export const configfile: Command = (call) => {
     machine.environment = environment;
     machine.menu = menu;
   }
-};
+}
 
 /** `load_env [--file FILE] [NAME…]`: with names, these alone are taken. */
 export const loadEnv: Command = (call) => {
@@ -95,9 +99,8 @@ interface ReadConfig {
 }
 
 /** Null when there is no such file: GRUB goes on as if it were empty. */
-function readConfig(call: Call): ReadConfig | null {
+export function readConfig(call: Call, name = call.words[0]): ReadConfig | null {
   const { environment, run } = call.machine;
-  const [name] = call.words;
   if (name === undefined) {
     failed(call, FAILURE.badArgument, "names no file");
     return null;
@@ -111,7 +114,7 @@ function readConfig(call: Call): ReadConfig | null {
 }
 
 /** @throws BUDGET_EXCEEDED when files read each other in a circle or too deep */
-function within<T>({ machine }: Call, file: NamedFile, work: () => T): T {
+export function within<T>({ machine }: Call, file: NamedFile, work: () => T): T {
   const key = `(${file.device})${file.path}`;
   if (machine.reading.length >= MAX_FILES_DEEP) {
     throw new GuestbootError(
