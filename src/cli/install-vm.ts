@@ -64,7 +64,7 @@ async function installLogged(install: InstallVm): Promise<void> {
   using output = openAnswerOutput(install.output);
   using cancelled = cancellation("the VM is as it was", install.bound ?? null);
   await using records = await openRecordStore(settings);
-  await records.recover?.(install.vm);
+  await records.recover(install.vm);
   const cacheFolder = cacheFolderOf(settings);
   const host = {
     writable: [cacheFolder, settings.stateFolder, install.bootFolder],

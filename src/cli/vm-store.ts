@@ -10,7 +10,7 @@ import type { FindUsers } from "../pipeline/prestage.ts";
 import { openRecordStore, xapiLogin, type OpenRecordStore } from "../toolstack/choose-store.ts";
 import { isGuestFile, openGuestStore } from "../toolstack/guest-store.ts";
 
-export interface VmStore extends OpenRecordStore {
+export interface VmStore extends Omit<OpenRecordStore, "recover"> {
   /** Has a record a place for what is no boot field: `other_config`? A guest's file has none. */
   readonly hasOtherConfig: boolean;
 }

@@ -3,7 +3,7 @@
  */
 import { printable } from "../base/printable.ts";
 import { HIDDEN, withoutSecrets } from "../base/secrets.ts";
-import { JOURNAL_KEY, readJournal, type Value } from "../pipeline/journal.ts";
+import { formerValue, JOURNAL_KEY, readJournal, type Value } from "../pipeline/journal.ts";
 import { describeNextStart } from "../pipeline/next-start.ts";
 import type { VmRecord } from "../toolstack/vm-record.ts";
 
@@ -38,12 +38,25 @@ export function shownWords(record: VmRecord): string {
     ["PV_kernel", withoutSecrets(record.PV_kernel)],
     ["PV_ramdisk", withoutSecrets(record.PV_ramdisk)],
     ...installKeys.map(([key, value]): [string, string] => [key, String(shownValue(key, value))]),
+    ["before guestboot", formerWords(record)],
     ["next start", withoutSecrets(describeNextStart(record))],
   ];
   return rows
     .filter(([, value]) => value !== "")
     .map(([name, value]) => `${printable(name).padEnd(20)} ${printable(value)}\n`)
     .join("");
+}
+
+/** What guestboot has changed and nobody since, as it was before. */
+function formerWords(record: VmRecord): string {
+  const journal = readJournal(record);
+  const former = [...journal.keys()].flatMap((place) => {
+    const was = formerValue(record, journal, place);
+    if (was === undefined) return [];
+    const value = shownValue(place, was);
+    return [`${place.replace(/^other_config:/, "")} ${value === null || value === "" ? "not set" : String(value)}`];
+  });
+  return former.join(", ");
 }
 
 function shownValue(key: string, value: Value): Value {

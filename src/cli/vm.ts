@@ -96,31 +96,42 @@ async function show(id: string, { settings }: VmCommand, json: boolean): Promise
 
 async function reinstall(id: string, command: VmCommand, distro: string | undefined): Promise<void> {
   const family = distro === undefined ? null : findFamily(wholeCatalog(), distro).family;
-  await change(id, command, "the next start begins its installation", (record) => planReinstall(record, family));
+  const plan: Plan = (record, records) => {
+    if (records.hasOtherConfig) return planReinstall(record, family);
+    throw new GuestbootError("VM_UNWRITABLE", "a guest's own file has no place for an installation", {
+      hint: `its record in the file store has: guestboot vm reinstall ${printable(record.name_label)}`,
+    });
+  };
+  await change(id, command, "the next start begins its installation", plan);
 }
 
 async function finish(id: string, command: VmCommand): Promise<void> {
-  await change(id, command, "the next start boots from its disk", finishChanges);
+  const plan: Plan = async (record, records) => noted(records, record, await finishChanges(record));
+  await change(id, command, "the next start boots from its disk", plan);
 }
 
 async function useImage(id: string, name: string, command: VmCommand): Promise<void> {
   const image = await openImage(command.folder, name);
   const then = `every start from now on boots the image ${name}, until: guestboot vm finish ${id}`;
   const before = (record: VmRecord) => noteUser(image.folder, notedName(id, record.uuid));
-  await change(id, command, then, (record) => planUseImage(record, image), before);
+  const plan: Plan = (record, records) => noted(records, record, planUseImage(record, image));
+  await change(id, command, then, plan, before);
 }
+
+/** All the changes of a command, the journal's own among them. */
+type Plan = (record: VmRecord, records: VmStore) => readonly SettingChange[] | Promise<readonly SettingChange[]>;
 
 /** Reads the record, plans, and changes it; or says what it would do. */
 async function change(
   id: string,
   { settings, isDryRun }: VmCommand,
   then: string,
-  plan: (record: VmRecord) => readonly SettingChange[] | Promise<readonly SettingChange[]>,
+  plan: Plan,
   before: (record: VmRecord) => void = () => undefined,
 ): Promise<void> {
   await using records = await openVmStore(id, settings);
   const record = await records.read(id);
-  const changes = noted(records, record, await plan(record));
+  const changes = await plan(record, records);
   if (isDryRun) {
     print(xeCommands(record.uuid, changes));
     return;

@@ -28,7 +28,7 @@ export function planFinish(record: VmRecord, image: BootImage | null): SettingCh
     ...fieldChanges(record, { ...former, PV_bootloader: "pygrub" }),
     ...keyChange(record, "install-distro", null),
     ...keyChange(record, "install-round", null),
-    ...(hasDisk && readsMedium ? bootableSettings(record) : []),
+    ...(hasDisk && readsMedium ? bootableChanges(record, (vbd) => vbd.userdevice === "0") : []),
   ];
 }
 
@@ -38,8 +38,4 @@ function withoutImage(record: VmRecord, image: BootImage | null) {
   const isImages = image.arguments !== "" && `${PV_args} `.startsWith(`${image.arguments} `);
   const own = isImages ? PV_args.slice(image.arguments.length).trimStart() : PV_args;
   return { PV_kernel: "", PV_ramdisk: "", PV_args: own };
-}
-
-function bootableSettings(record: VmRecord): SettingChange[] {
-  return bootableChanges(record, (vbd) => vbd.userdevice === "0").filter((change) => change.kind === "bootable");
 }

@@ -23,6 +23,7 @@ import { openStore, type StoredFile } from "../store/store.ts";
 import type { Answer, ArgumentPiece } from "../toolstack/answer.ts";
 import { inverseOf, type RecordChange, type RecordStore, type VmRecord } from "../toolstack/vm-record.ts";
 import { copyOut } from "./copy-out.ts";
+import { withJournal } from "./journal.ts";
 import { obtain, type Freshness } from "./obtain.ts";
 import { obtainInstaller } from "./obtain-installer.ts";
 import { NO_PATCHES, patchesWanted, type GivenPatches } from "./patches-wanted.ts";
@@ -183,14 +184,17 @@ async function fetchInstaller(
   return patched;
 }
 
-/** The record first, then the answer; an answer that cannot be given takes the changes back. */
+/**
+ * The record first, with what it was before noted in it, then the answer; an answer that cannot be given takes the
+ * changes back.
+ */
 async function changeAndDeliver(
   start: InstallStart,
   record: VmRecord,
   changes: readonly RecordChange[],
   answer: Answer,
 ): Promise<void> {
-  const made = await start.records.apply(record.uuid, changes);
+  const made = await start.records.apply(record.uuid, withJournal(record, changes));
   start.progress.step?.("record changed", `${made.length} changes`);
   try {
     start.deliver(answer);

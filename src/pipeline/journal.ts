@@ -1,11 +1,11 @@
 /**
  * What a VM's record was before guestboot changed it, kept in the record itself (`other_config`, key
  * `guestboot-journal`): the VM may be started on another host next time. With it a change can be told from an admin's
- * own setting, and put back. Pure.
+ * own setting, and put back: those of an installation's rounds as well as those of `guestboot vm`. Pure.
  *
  * Not kept: a history. Of each place in the record the value before our first change and the one we wrote last; once a
- * place has its former value again it leaves the journal, and an empty journal leaves the record. Nor who took disks
- * away: a disk is no setting.
+ * place has its former value again it leaves the journal, and an empty journal leaves the record. However often a VM is
+ * installed, its journal has an entry for each place at most. Nor who took disks away: a disk is no setting.
  */
 import type { RecordChange, VmRecord } from "../toolstack/vm-record.ts";
 
@@ -25,14 +25,17 @@ export type Journal = ReadonlyMap<string, JournalEntry>;
 type OtherConfigChange = Extract<RecordChange, { readonly kind: "other_config" }>;
 
 const VERSION = 1;
-/** In characters; a kernel command line has at most some thousands. */
-const LARGEST = 256 * 1024;
+/**
+ * In characters; a kernel command line has at most some thousands. xapi's note of a round (unfinished.ts) holds two
+ * journals, the old one and the new.
+ */
+const LARGEST = 32 * 1024;
 const MOST_ENTRIES = 1024;
 
 /** A journal that cannot be read (an admin's edit) counts as none: then nothing is known to be ours. */
 export function readJournal(record: VmRecord): Journal {
-  const text = Object.hasOwn(record.other_config, JOURNAL_KEY) ? (record.other_config[JOURNAL_KEY] ?? "") : "";
-  if (text === "" || text.length > LARGEST) return new Map();
+  const text = journalText(record);
+  if (text === null || text.length > LARGEST) return new Map();
   try {
     return entriesOf(JSON.parse(text));
   } catch {
@@ -40,12 +43,15 @@ export function readJournal(record: VmRecord): Journal {
   }
 }
 
-/** `changes`, and the one that notes them in the journal where that changes it. */
+/**
+ * `changes`, and the one that notes them in the journal where that changes it. A journal that would be too long to be
+ * read again is not kept.
+ */
 export function withJournal<Change extends RecordChange>(
   record: VmRecord,
   changes: readonly Change[],
 ): (Change | OtherConfigChange)[] {
-  const journal = new Map(readJournal(record));
+  const journal = new Map([...readJournal(record)].filter((entry) => isStillNews(record, entry)));
   for (const change of changes) {
     if (change.kind === "disk" || placeOf(change) === `other_config:${JOURNAL_KEY}`) continue;
     const place = placeOf(change);
@@ -55,9 +61,25 @@ export function withJournal<Change extends RecordChange>(
     if (was === change.to) journal.delete(place);
     else journal.set(place, { was, wrote: change.to });
   }
-  const from = Object.hasOwn(record.other_config, JOURNAL_KEY) ? (record.other_config[JOURNAL_KEY] ?? null) : null;
-  const to = journal.size === 0 ? null : formatJournal(journal);
+  const from = journalText(record);
+  const text = formatJournal(journal);
+  const to = journal.size === 0 || text.length > LARGEST ? null : text;
   return from === to ? [...changes] : [...changes, { kind: "other_config", key: JOURNAL_KEY, from, to }];
+}
+
+/** `changes`, and the journal's end: for those that put back what it knows, and make the rest as an admin wants it. */
+export function endingJournal<Change extends RecordChange>(
+  record: VmRecord,
+  changes: readonly Change[],
+): (Change | OtherConfigChange)[] {
+  const from = journalText(record);
+  return from === null ? [...changes] : [...changes, { kind: "other_config", key: JOURNAL_KEY, from, to: null }];
+}
+
+/** Somebody else may have put a place back, or taken it away with its disk. */
+function isStillNews(record: VmRecord, [place, { was }]: readonly [string, JournalEntry]): boolean {
+  const now = valueAt(record, place);
+  return now !== undefined && now !== was;
 }
 
 /** The value that a place had before ours; undefined where what stands there now is not ours. */
@@ -69,6 +91,10 @@ export function formerValue(record: VmRecord, journal: Journal, place: string): 
 /** A place's value before ours, also where somebody has changed it since; undefined where we never wrote to it. */
 export function rememberedValue(journal: Journal, place: string): Value | undefined {
   return journal.get(place)?.was;
+}
+
+function journalText({ other_config }: VmRecord): string | null {
+  return Object.hasOwn(other_config, JOURNAL_KEY) ? (other_config[JOURNAL_KEY] ?? null) : null;
 }
 
 function placeOf(change: Exclude<RecordChange, { readonly kind: "disk" }>): string {

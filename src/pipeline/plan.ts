@@ -33,6 +33,8 @@ export interface DiskPlan {
 
 export type RoundPlan = InstallerPlan | DiskPlan;
 
+type BootableChange = Extract<RecordChange, { readonly kind: "bootable" }>;
+
 /** Folders and pairs of names in them, each in the order of trying. */
 export interface DiskFiles {
   readonly folders: readonly string[];
@@ -98,7 +100,7 @@ export function changesAfterRound(record: VmRecord, round: number, rounds: numbe
 }
 
 /** The changes after which exactly the disks that `wanted` chooses are bootable. */
-export function bootableChanges(record: VmRecord, wanted: (vbd: VmRecord["VBDs"][number]) => boolean): RecordChange[] {
+export function bootableChanges(record: VmRecord, wanted: (vbd: VirtualBlockDevice) => boolean): BootableChange[] {
   return record.VBDs.filter((vbd) => vbd.bootable !== wanted(vbd)).map(({ userdevice, bootable }) => {
     return { kind: "bootable", userdevice, from: bootable, to: !bootable };
   });

@@ -6,8 +6,10 @@
  * The guest's bytes are read by a confined child, ourselves under the name pygrub: this process must keep its rights,
  * since the record is changed after the disk was read.
  */
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
-import { GuestbootError, isSystemError } from "../base/errors.ts";
+import { asGuestbootError, GuestbootError, isSystemError } from "../base/errors.ts";
 import { ownCommand } from "../base/program.ts";
 import { keepFiles, type DiskFiles, type DiskPlan } from "./plan.ts";
 import type { RecordChange, VmRecord } from "../toolstack/vm-record.ts";
@@ -27,11 +29,16 @@ export interface FirstDiskBoot extends Disposable {
   keep(): void;
 }
 
-/** How long the child may take to read the guest's disk. */
+/**
+ * How long a child may take to read the guest's disk, where nobody gives the whole start a time: that ends with the
+ * round's signal, for all its children together.
+ */
 const TIMEOUT_MS = 120_000;
+/** How long the end of a round waits for a child that it has ended: a disk that does not answer may hold it. */
+const END_MS = 2_000;
 const MAX_OUTPUT = 64 * 1024;
 
-/** @throws SECOND_ROUND_FAILED with what each try said; no file is left behind then */
+/** @throws SECOND_ROUND_FAILED with what each try said, and the signal's reason; no file is left behind then */
 export async function bootAfterInstallation(
   round: SecondRound,
   record: VmRecord,
@@ -78,12 +85,29 @@ async function runPygrub(round: SecondRound, options: readonly string[]): Promis
   ];
   const { execFile } = process.getBuiltinModule("node:child_process");
   const { promise, resolve } = Promise.withResolvers<PygrubResult>();
+  round.signal?.throwIfAborted();
   const limits = { argv0: "pygrub", timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT, signal: round.signal };
-  execFile(file, argv, { ...limits, encoding: "utf8" }, (error, stdout, stderr) => {
+  const child = execFile(file, argv, { ...limits, encoding: "utf8" }, (error, stdout, stderr) => {
     if (error === null) resolve({ ok: true, answer: stdout });
     else resolve({ ok: false, reason: stderr.replace(/^RuntimeError: /, "").trim() || error.message });
   });
-  return promise;
+  const result = await promise;
+  if (round.signal?.aborted === true) {
+    if (result.ok) diskBoot(result.answer, [])[Symbol.dispose]();
+    else await ended(child);
+    throw asGuestbootError(round.signal.reason);
+  }
+  return result;
+}
+
+/** Its boot files go when it does. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const cancelled = new AbortController();
+  const exited = once(child, "exit", { signal: cancelled.signal }).catch(() => undefined);
+  const timer = setTimeout(() => cancelled.abort(), END_MS);
+  await exited;
+  clearTimeout(timer);
 }
 
 function diskBoot(answer: string, changes: readonly RecordChange[]): FirstDiskBoot {

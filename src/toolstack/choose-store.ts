@@ -11,8 +11,11 @@ import type { XapiLogin } from "./xapi/session.ts";
 
 /** A store that may hold a session, which ends with it. */
 export interface OpenRecordStore extends RecordStore, AsyncDisposable {
-  /** Puts back what a killed start left half made; for loaders, before they read. Not there: nothing can be left. */
-  recover?(id: string): Promise<void>;
+  /**
+   * For loaders, before they read: puts back what a killed start left half made, and from now on notes what is changed,
+   * until the store is closed.
+   */
+  recover(id: string): Promise<void>;
   /** Starts the VM through its toolstack. Not there: the toolstack keeps no records of its own. */
   start?(id: string): Promise<void>;
 }
@@ -28,7 +31,7 @@ const SOCKETS = ["/var/lib/xcp/xapi", "/var/xapi/xapi"];
 /** @throws SETTINGS_INVALID when xapi is asked for and cannot be where it is said to be */
 export async function openRecordStore({ stateFolder, toolstack }: StoreChoice): Promise<OpenRecordStore> {
   const login = xapiLogin(toolstack);
-  if (login === null) return { ...openFileStore(stateFolder), [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (login === null) return openFileStore(stateFolder);
   // Loaded only where there is xapi.
   const { openXapiStore } = await import("./xapi/xapi-store.ts");
   return openXapiStore(login);

@@ -3,7 +3,8 @@
  * edit these files and other programs may keep fields of their own in them: what we do not know is kept as it is.
  *
  * A file is replaced whole, by a rename, so that a reader needs no lock and a kill at any point leaves the old record
- * or the new one. Writers of one VM wait for each other at `<state>/vms/.<uuid>.lock`.
+ * or the new one. Writers of one VM wait for each other at `<state>/vms/.<uuid>.lock`. Between the new record and the
+ * answer, `<state>/vms/.<uuid>.cut-off` tells what was changed (cut-off-file.ts).
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { giveBack } from "../base/give-back.ts";
 import { withLock } from "../base/lock.ts";
 import { applyChanges, outstandingChanges } from "./apply-changes.ts";
+import { readCutOffFile, removeCutOffFile, writeCutOffFile } from "./cut-off-file.ts";
 import { disksOf, isObject, keepingDisk, mergeDisks, type JsonObject } from "./record-disks.ts";
 import type { BootField, RecordChange, RecordStore, VmRecord } from "./vm-record.ts";
 
@@ -21,16 +23,40 @@ const MOST_RECORDS = 100_000;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 const FIELDS: readonly BootField[] = ["PV_bootloader", "PV_bootloader_args", "PV_args", "PV_kernel", "PV_ramdisk"];
 
+export interface FileStore extends RecordStore, AsyncDisposable {
+  /** For loaders, before they read: from now on, what is changed is noted until the store is closed. */
+  recover(id: string): Promise<void>;
+}
+
 /**
  * A VM is named by its UUID or by a `name_label` that no other VM has.
  * @param stateFolder need not exist until a record is asked for
  */
-export function openFileStore(stateFolder: string): RecordStore {
+export function openFileStore(stateFolder: string): FileStore {
   const folder = join(stateFolder, "vms");
+  const noteOf = (uuid: string) => join(folder, `.${uuid}.cut-off`);
+  const starting = new Set<string>();
+  const noted = new Set<string>();
+  /** What is taken back needs no note of its own: the first one tells of nothing then. */
+  const replaceNoted = (uuid: string, made: readonly RecordChange[], text: string) => {
+    const isFirst = starting.has(uuid) && !noted.has(uuid);
+    if (isFirst) writeCutOffFile(noteOf(uuid), made);
+    try {
+      replaceFile(folder, uuid, text);
+      if (isFirst) noted.add(uuid);
+    } catch (error) {
+      // A start that cannot be taken back is one that was cut off.
+      noted.delete(uuid);
+      if (isFirst) removeCutOffFile(noteOf(uuid));
+      throw error;
+    }
+  };
   return {
     async read(id) {
       const uuid = findUuid(folder, id);
-      return checkRecord(readJson(folder, uuid), uuid, fileOf(folder, uuid));
+      const record = await checkRecord(readJson(folder, uuid), uuid, fileOf(folder, uuid));
+      const cutOff = readCutOffFile(noteOf(uuid), record);
+      return cutOff === null ? record : { ...record, cutOff };
     },
     async apply(id, changes) {
       const uuid = findUuid(folder, id);
@@ -39,9 +65,19 @@ export function openFileStore(stateFolder: string): RecordStore {
         const json = readJson(folder, uuid);
         const before = await checkRecord(json, uuid, file);
         const merged = merge(json, before, applyChanges(before, changes), changes);
-        if (JSON.stringify(merged) !== JSON.stringify(json)) replaceFile(folder, uuid, JSON.stringify(merged, null, 2));
-        return outstandingChanges(before, changes).map((change) => keepingDisk(json, before, change));
+        const made = outstandingChanges(before, changes);
+        const isChanged = JSON.stringify(merged) !== JSON.stringify(json);
+        if (isChanged) replaceNoted(uuid, made, JSON.stringify(merged, null, 2));
+        return made.map((change) => keepingDisk(json, before, change));
       });
+    },
+    recover(id) {
+      return Promise.resolve().then(() => void starting.add(findUuid(folder, id)));
+    },
+    [Symbol.asyncDispose]() {
+      for (const uuid of noted) removeCutOffFile(noteOf(uuid));
+      noted.clear();
+      return Promise.resolve();
     },
   };
 }

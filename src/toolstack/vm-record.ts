@@ -22,7 +22,7 @@ export interface VmRecord {
   readonly VBDs: readonly VirtualBlockDevice[];
   /**
    * What a start has changed that was not seen to end: it may have been killed before its toolstack had the answer.
-   * Only stores that can tell have it.
+   * A guest's own file, which no start changes, has none.
    */
   readonly cutOff?: readonly RecordChange[];
 }

@@ -5,11 +5,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeDebianMirror } from "../../fixtures/debian-installer.ts";
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { environment, parseSimple, programPath, start, temporaryFolder } from "../program.ts";
+import { checkedJournal } from "../vm-journal.ts";
 import { installRecord, readRecord, VM, writeRecord } from "./vm-records.ts";
 
 const folder = temporaryFolder();
@@ -44,7 +44,7 @@ describe("starts at the same time", () => {
     const names = ended.flatMap(({ stdout }) => [parseSimple(stdout).kernel, parseSimple(stdout).ramdisk]);
     expect(new Set(names).size).toBe(4);
     for (const name of names) expect(fs.existsSync(name ?? "")).toBe(true);
-    expect(readRecord(at("state"))).toEqual({
+    expect(checkedJournal(readRecord(at("state")), installRecord(mirror.url))).toEqual({
       ...installRecord(mirror.url),
       PV_bootloader: "pygrub",
       other_config: { "install-repository": mirror.url, "debian-release": "bookworm", "install-arch": "amd64" },
@@ -64,13 +64,14 @@ describe("starts at the same time", () => {
     writeRecord(at("state"), installRecord(slowMirror.url));
     fs.rmSync(at("cache"), { recursive: true, force: true });
     const started = eliloader(VM);
-    await wait(500);
+    await expect.poll(() => temporaryFiles().length, { timeout: 10_000, interval: 10 }).toBeGreaterThan(0);
     const { other_config, ...record } = installRecord(slowMirror.url);
     writeRecord(at("state"), { ...record, other_config: { ...other_config, note: "mine" }, memory_static_max: 1 });
     expect(await started).toMatchObject({ status: 0, stderr: "" });
     const after = readRecord(at("state"));
     expect(after).toMatchObject({ PV_bootloader: "pygrub", memory_static_max: 1 });
     expect(after.other_config).toMatchObject({ note: "mine" });
+    checkedJournal(after, { ...record, other_config: { ...other_config, note: "mine" } });
     expect(after.other_config).not.toHaveProperty("install-distro");
   });
 
@@ -79,7 +80,7 @@ describe("starts at the same time", () => {
     fs.rmSync(at("cache"), { recursive: true, force: true });
     fs.rmSync(at("boot"), { recursive: true, force: true });
     const started = eliloader(VM);
-    await wait(500);
+    await expect.poll(() => temporaryFiles().length, { timeout: 10_000, interval: 10 }).toBeGreaterThan(0);
     const record = installRecord(slowMirror.url);
     const changed = { ...record, other_config: { ...record.other_config, "install-distro": "rhlike" } };
     writeRecord(at("state"), changed);

@@ -8,6 +8,7 @@ import * as path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { environment, parseSimple, programPath, start, temporaryFolder } from "../program.ts";
+import { checkedJournal } from "../vm-journal.ts";
 import { installRecord, readRecord, VM, writeRecord } from "./vm-records.ts";
 
 const folder = temporaryFolder();
@@ -64,7 +65,7 @@ describe.each([
     const answer = parseSimple(ended.stdout);
     expect([content(answer.kernel), content(answer.ramdisk)]).toEqual([kernel, ramdisk]);
     expect(answer.args).toBe(`method=${REPOSITORY}/`);
-    expect(readRecord(at("state"))).toEqual({
+    expect(checkedJournal(readRecord(at("state")), before)).toEqual({
       ...before,
       other_config: { ...before.other_config, "install-round": "2" },
     });
@@ -77,7 +78,7 @@ describe.each([
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     expect(content(parseSimple(ended.stdout).kernel)).toBe("the guest's kernel");
     expect(parseSimple(ended.stdout).args).toBe("root=/dev/xvda1");
-    expect(readRecord(at("state"))).toEqual({
+    expect(checkedJournal(readRecord(at("state")), before)).toEqual({
       ...before,
       PV_bootloader: "pygrub",
       VBDs: [system, data],

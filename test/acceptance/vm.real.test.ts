@@ -154,6 +154,20 @@ describe("guestboot vm on an xl guest's own file", () => {
   });
 });
 
+describe.each([
+  ["an xl guest's file", 'name = "web"\nbootloader = "pygrub"\n'],
+  ["an export of xend", "(domain (name web) (bootloader /usr/bin/pygrub) (image (linux (kernel ))))\n"],
+])("guestboot vm reinstall of %s", (_what, text) => {
+  it("says whose record can be told to install, and leaves the file as it is", () => {
+    const file = at("guest-file");
+    fs.writeFileSync(file, text);
+    const ended = vm("reinstall", file, "--distro=sles");
+    expect(ended).toMatchObject({ status: 1, stdout: "" });
+    expect(ended.stderr).toMatch(/no place for an installation.*\n.*guestboot vm reinstall web/);
+    expect(fs.readFileSync(file, "utf8")).toBe(text);
+  });
+});
+
 describe("guestboot vm use-image --start on xapi", () => {
   let xapi: SimulatedXapi;
   let guest: SimulatedVm;

@@ -10,6 +10,7 @@ import { makeFilesystemImage, makePartitionedDisk } from "../../fixtures/disk-im
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { parseSimple, programPath, run, start, temporaryFolder } from "../program.ts";
 import { makeGuestFolder } from "./guest-disk.ts";
+import { checkedJournal } from "../vm-journal.ts";
 import { installRecord, readRecord, VM, writeRecord } from "./vm-records.ts";
 
 const folder = temporaryFolder();
@@ -54,7 +55,7 @@ describe("a Debian guest's whole life", () => {
       [answer.kernel, answer.ramdisk ?? ""].map((p) => path.basename(p)).sort(),
     );
 
-    expect(readRecord(state)).toEqual({
+    expect(checkedJournal(readRecord(state), installRecord(mirror.url))).toEqual({
       ...installRecord(mirror.url),
       PV_bootloader: "pygrub",
       other_config: {
@@ -131,6 +132,7 @@ describe("a Debian guest's whole life", () => {
   it("the installation can be started again with one command", async () => {
     const again = run(programPath("guestboot"), ["vm", "reinstall", VM], set);
     expect(again).toMatchObject({ status: 0, stdout: "debian guest: the next start begins its installation\n" });
+    expect(readRecord(state)).toEqual(installRecord(mirror.url));
     const shown = run(programPath("guestboot"), ["vm", "show", "debian guest"], set);
     expect(shown.stdout).toContain("installs debianlike bookworm amd64");
     const ended = await start(programPath("eliloader"), ["-q", "--vm", VM, "/dev/null"], set);

@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseSimple, programPath, start, temporaryFolder } from "../program.ts";
+import { journalOf } from "../vm-journal.ts";
 import { addVm, makeDatabase } from "../xapi/simulated-database.ts";
 import { startSimulatedXapi, type SimulatedXapi } from "../xapi/simulated-xapi.ts";
 
@@ -63,5 +64,10 @@ it.each(Object.keys(WAYS))("changes the record through %s", async (way) => {
   expect([ended.status, ended.stderr]).toEqual([0, ""]);
   expect(fs.readFileSync(parseSimple(ended.stdout).kernel, "utf8")).toBe("the vmlinuz");
   expect(vm.fields["PV_bootloader"]).toBe("pygrub");
+  expect(journalOf({ other_config: Object.fromEntries(vm.other_config) })).toEqual({
+    version: 1,
+    PV_bootloader: ["eliloader", "pygrub"],
+    "other_config:install-distro": ["debianlike", null],
+  });
   expect(database.sessions.size).toBe(0);
 });

@@ -25,4 +25,17 @@ describe("a VM's record as it is shown", () => {
     expect(shownWords(record)).toMatch(/install-vncpasswd +\(set\)\n/);
     expect(shownJson(record)).toMatchObject({ other_config: { "install-repository": "http://h.example/el" } });
   });
+
+  it("tells what guestboot has changed as it was before, and not what somebody else has set since", () => {
+    const journal = {
+      version: 1,
+      PV_bootloader: ["eliloader", "pygrub"],
+      "other_config:install-distro": ["sleslike", null],
+      PV_bootloader_args: ["", "--kernel /boot/vmlinuz-xen"],
+    };
+    const config = { "guestboot-journal": JSON.stringify(journal) };
+    const record = vmRecord(config, { PV_bootloader: "pygrub", PV_bootloader_args: "--entry=1" });
+    expect(shownWords(record)).toMatch(/^before guestboot +PV_bootloader eliloader, install-distro sleslike$/m);
+    expect(shownWords(vmRecord({}))).not.toContain("before guestboot");
+  });
 });

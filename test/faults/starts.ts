@@ -10,8 +10,9 @@ import { isDeepStrictEqual } from "node:util";
 import { MIRROR_PATHS } from "../../fixtures/debian-installer.ts";
 import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { makeSmallGuestFolder } from "../acceptance/guest-disk.ts";
-import { installRecord, VM, writeRecord } from "../acceptance/vm-records.ts";
+import { installRecord, VM, writeRecord, type RawRecord } from "../acceptance/vm-records.ts";
 import { parseSimple, start } from "../program.ts";
+import { journalOf, journalSince, withoutJournal } from "../vm-journal.ts";
 
 export interface WholeStart {
   readonly name: string;
@@ -115,21 +116,22 @@ function makeFixup(folder: string, initrd: Buffer): void {
   execFileSync("sh", ["-c", "cd root && find . | cpio --quiet -o -H newc > ../debian.cpio"], { cwd: folder });
 }
 
-/** Only these differ after an installation's one round. */
-function recordOf(file: string, before: ReturnType<typeof installRecord>): "before" | "after" | null {
+/** Only these differ after an installation's one round, and its journal says so. */
+function recordOf(file: string, before: RawRecord): "before" | "after" | null {
   const record = parsedOrNull(fs.readFileSync(file, "utf8"));
   const rounds = ["install-distro", "install-round"];
   const kept = Object.entries(before.other_config).filter(([name]) => !rounds.includes(name));
   const after = { ...before, PV_bootloader: "pygrub", other_config: Object.fromEntries(kept) };
   // By content: a field that was removed and put back comes last in the file, and a record's maps have no order.
   if (isDeepStrictEqual(record, before)) return "before";
-  return isDeepStrictEqual(record, after) ? "after" : null;
+  if (record === null || !isDeepStrictEqual(withoutJournal(record), after)) return null;
+  return isDeepStrictEqual(journalOf(record), journalSince(before, after)) ? "after" : null;
 }
 
 /** A file that was half written is no record. */
-function parsedOrNull(text: string): unknown {
+function parsedOrNull(text: string): RawRecord | null {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) as RawRecord;
   } catch {
     return null;
   }

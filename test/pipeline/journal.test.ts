@@ -6,6 +6,10 @@ import { applyChanges } from "../../src/toolstack/apply-changes.ts";
 import type { RecordChange, VmRecord } from "../../src/toolstack/vm-record.ts";
 import { vmRecord } from "./vm-record.ts";
 
+const FROM_MEDIUM: VmRecord["VBDs"] = [
+  { userdevice: "0", type: "Disk", bootable: false },
+  { userdevice: "3", type: "CD", bootable: true },
+];
 const sles = { "install-distro": "sleslike", "install-repository": "http://m.example/sles" };
 
 function changed(record: VmRecord, changes: readonly RecordChange[]): VmRecord {
@@ -29,7 +33,38 @@ describe("the journal in a VM's record", () => {
     const template = vmRecord(sles);
     const installed = changed(template, changesAfterRound(template, 1, 1));
     expect(installed.other_config).toHaveProperty(JOURNAL_KEY);
-    expect(changed(installed, planReinstall(installed, null))).toEqual(template);
+    expect(applyChanges(installed, planReinstall(installed, null))).toEqual(template);
+  });
+
+  it("leaves it too once somebody else has put everything back", () => {
+    const template = vmRecord(sles);
+    const installed = changed(template, changesAfterRound(template, 1, 1));
+    const back = { ...template, other_config: { ...sles, [JOURNAL_KEY]: installed.other_config[JOURNAL_KEY] ?? "" } };
+    expect(changed(back, [])).toEqual(template);
+  });
+
+  it("is as long after many installations as after one", () => {
+    let record = vmRecord({ ...sles, "install-repository": "cdrom" }, { VBDs: FROM_MEDIUM });
+    const journals = new Set<string | undefined>();
+    for (let times = 0; times < 5; times += 1) {
+      // As `guestboot vm reinstall` does it, and as an admin does it by hand.
+      for (const isByHand of [false, true]) {
+        const first = changed(record, changesAfterRound(record, 1, 2, true));
+        const second = changed(first, changesAfterRound(first, 2, 2, true));
+        journals.add(second.other_config[JOURNAL_KEY]);
+        const byHand = { ...second.other_config, "install-distro": "sleslike" };
+        record = isByHand
+          ? { ...second, PV_bootloader: "eliloader", other_config: byHand, VBDs: FROM_MEDIUM }
+          : applyChanges(second, planReinstall(second, null));
+      }
+    }
+    expect(journals.size).toBe(1);
+  });
+
+  it("is not kept where it would be too long to be read", () => {
+    const template = vmRecord(sles);
+    const long: RecordChange = { kind: "field", field: "PV_args", from: "console=hvc0", to: "a".repeat(40_000) };
+    expect(changed(template, [long]).other_config).toEqual(sles);
   });
 
   it("calls nothing ours that somebody else has set since", () => {

@@ -9,12 +9,13 @@
 import { GuestbootError } from "../../base/errors.ts";
 import { quote } from "../../base/printable.ts";
 import { applyChanges, outstandingChanges } from "../apply-changes.ts";
+import { stateOf, writeNote } from "../noted-changes.ts";
 import { inverseOf, type RecordChange, type RecordStore, type VmRecord } from "../vm-record.ts";
 import { keepingDisk, makeChange, setOtherConfig } from "./make-change.ts";
 import { readVm, type XapiVm } from "./read-vm.ts";
 import { XapiFailure } from "./rpc.ts";
 import { openSession, type XapiLogin, type XapiSession } from "./session.ts";
-import { inOrder, readCutOff, readUnfinished, stateOf, UNFINISHED_KEY, writeUnfinished } from "./unfinished.ts";
+import { inOrder, readCutOff, readUnfinished, UNFINISHED_KEY } from "./unfinished.ts";
 
 export interface XapiStore extends RecordStore, AsyncDisposable {
   /**
@@ -58,18 +59,19 @@ export function openXapiStore(login: XapiLogin): XapiStore {
         if (before !== undefined && isUndoing(before, made)) {
           const wanted = made.map(keyOf);
           const back = inverseOf(before).reverse();
+          // Where that fails, the note stays, and tells what is left of the start.
+          noted.delete(vm.record.uuid);
           await makeAll(
             session,
             vm,
             back.filter((change) => wanted.includes(keyOf(change))),
           );
           await removeNote(session, vm);
-          noted.delete(vm.record.uuid);
           return made;
         }
         const ordered = inOrder(made);
         if (ordered.length > 1) {
-          await setOtherConfig(session, vm, UNFINISHED_KEY, writeUnfinished(ordered));
+          await setOtherConfig(session, vm, UNFINISHED_KEY, writeNote(ordered));
           noted.set(vm.record.uuid, ordered);
         }
         try {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RUNTIME_FLAGS } from "../../../src/cli/runtime-flags.js";
 import { temporaryFolder } from "../../program.ts";
+import { JOURNAL } from "../../vm-journal.ts";
 import { addVm, vbdsOf, type SimulatedVm } from "../../xapi/simulated-database.ts";
 import { startSimulatedXapi, type SimulatedXapi } from "../../xapi/simulated-xapi.ts";
 
@@ -31,13 +32,14 @@ function program(uuid: string): string {
   return `
     const { openXapiStore } = await import(${JSON.stringify(join(SRC, "toolstack/xapi/xapi-store.ts"))});
     const { changesAfterRound } = await import(${JSON.stringify(join(SRC, "pipeline/plan.ts"))});
+    const { withJournal } = await import(${JSON.stringify(join(SRC, "pipeline/journal.ts"))});
     const address = { kind: "socket", path: ${JSON.stringify(socket)} };
     await using store = openXapiStore({ address, user: "", password: "", timeoutSeconds: 60 });
     await store.recover(${JSON.stringify(uuid)});
     const record = await store.read(${JSON.stringify(uuid)});
     const round = Number(record.other_config["install-round"] ?? "1");
     const fromCdrom = record.other_config["install-repository"] === "cdrom";
-    await store.apply(record.uuid, changesAfterRound(record, round, 2, fromCdrom));
+    await store.apply(record.uuid, withJournal(record, changesAfterRound(record, round, 2, fromCdrom)));
     process.stdout.write(${JSON.stringify(ANSWER)});`;
 }
 
@@ -59,6 +61,15 @@ function startLoader(uuid: string): Loader {
   return { child, ended };
 }
 
+/** What the journal says: the medium was the bootable disk; and what the rounds change besides. */
+const FROM_MEDIUM = { "bootable:0": [false, true], "bootable:3": [true, false] };
+const OF_FIRST_ROUND = { version: 1, ...FROM_MEDIUM, "other_config:install-round": [null, "2"] };
+const OF_LAST_ROUND = {
+  ...{ version: 1, ...FROM_MEDIUM },
+  PV_bootloader: ["eliloader", "pygrub"],
+  "other_config:install-distro": ["sleslike", null],
+};
+
 /** In the round `round` of two, from a medium. */
 function addGuest(round: number): SimulatedVm {
   const isFirst = round === 1;
@@ -67,7 +78,7 @@ function addGuest(round: number): SimulatedVm {
     other_config: {
       "install-distro": "sleslike",
       "install-repository": "cdrom",
-      ...(isFirst ? {} : { "install-round": String(round) }),
+      ...(isFirst ? {} : { "install-round": "2", [JOURNAL]: JSON.stringify(OF_FIRST_ROUND) }),
     },
     VBDs: [
       { userdevice: "0", bootable: !isFirst },
@@ -78,18 +89,32 @@ function addGuest(round: number): SimulatedVm {
 
 const stateOf = (vm: SimulatedVm) => ({
   PV_bootloader: vm.fields["PV_bootloader"],
-  other_config: Object.fromEntries(vm.other_config),
+  other_config: withJournalRead(Object.fromEntries(vm.other_config)),
   bootable: vbdsOf(xapi.database, vm).flatMap((vbd) => (vbd.bootable ? [vbd.userdevice] : [])),
 });
+
+/** By its content: in which order it names the places says nothing. */
+function withJournalRead({ [JOURNAL]: journal, ...config }: Record<string, string>): Record<string, unknown> {
+  return journal === undefined ? config : { ...config, [JOURNAL]: JSON.parse(journal) as unknown };
+}
 
 /** What each round must leave. */
 const AFTER = [
   {
     PV_bootloader: "eliloader",
-    other_config: { "install-distro": "sleslike", "install-repository": "cdrom", "install-round": "2" },
+    other_config: {
+      "install-distro": "sleslike",
+      "install-repository": "cdrom",
+      "install-round": "2",
+      [JOURNAL]: OF_FIRST_ROUND,
+    },
     bootable: ["0"],
   },
-  { PV_bootloader: "pygrub", other_config: { "install-repository": "cdrom" }, bootable: ["0"] },
+  {
+    PV_bootloader: "pygrub",
+    other_config: { "install-repository": "cdrom", [JOURNAL]: OF_LAST_ROUND },
+    bootable: ["0"],
+  },
 ];
 
 const NOTE = "guestboot-unfinished";

@@ -5,9 +5,11 @@
  */
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withJournal } from "../../../src/pipeline/journal.ts";
 import { changesAfterRound } from "../../../src/pipeline/plan.ts";
 import { openXapiStore } from "../../../src/toolstack/xapi/xapi-store.ts";
 import { temporaryFolder } from "../../program.ts";
+import { JOURNAL } from "../../vm-journal.ts";
 import { addVm, vbdsOf, type SimulatedVm } from "../../xapi/simulated-database.ts";
 import { startSimulatedXapi, type SimulatedXapi } from "../../xapi/simulated-xapi.ts";
 
@@ -41,9 +43,10 @@ function addInstalled(): SimulatedVm {
   });
 }
 
+/** But for the journal, which tells what the loader has met. */
 const stateOf = (vm: SimulatedVm) => ({
   PV_bootloader: vm.fields["PV_bootloader"],
-  other_config: Object.fromEntries(vm.other_config),
+  other_config: Object.fromEntries([...vm.other_config].filter(([key]) => key !== JOURNAL)),
   bootable: vbdsOf(xapi.database, vm).flatMap((vbd) => (vbd.bootable ? [vbd.userdevice] : [])),
 });
 
@@ -72,7 +75,7 @@ async function runLoader(vm: SimulatedVm, meanwhile: () => void = () => undefine
   const record = await store.read(vm.uuid);
   expect(record.PV_bootloader).toBe("eliloader");
   meanwhile();
-  await store.apply(vm.uuid, changesAfterRound(record, 1, 1, true));
+  await store.apply(vm.uuid, withJournal(record, changesAfterRound(record, 1, 1, true)));
 }
 
 describe("a start from a CD by Xen Orchestra", () => {
