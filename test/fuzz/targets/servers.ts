@@ -14,6 +14,9 @@ const WAIT = 500;
 const IDLE = 25;
 const PATIENCE = { connectTimeout: WAIT, headersTimeout: WAIT, bodyTimeout: WAIT, maxFileSize: 1 << 20 };
 
+/** Bytes of memory that a body is received into. */
+const LENT = 16;
+
 /** Made once for a target, for as long as its process lives. */
 async function listen(serve: (socket: Socket) => void): Promise<Server> {
   // Not at the top: most targets run where the network cannot be had.
@@ -33,7 +36,10 @@ async function useRepository(repository: Repository): Promise<void> {
   await using open = repository;
   await open.look("file").catch(ignoreRefusal);
   const result = await open.fetch("file");
-  if (result.outcome === "content") await drain(result.body);
+  if (result.outcome !== "content") return;
+  const memory = new Uint8Array(LENT);
+  result.lend?.(() => memory);
+  await drain(result.body);
 }
 
 /** The second request is to be made, whatever came of the first. */
