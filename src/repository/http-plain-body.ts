@@ -214,19 +214,30 @@ export class PlainBody implements HttpBody {
   }
 }
 
+/** A process that had no processor for long finds its timers due before it has looked at what came in time. */
+export function afterWhatIsThere(work: () => void): void {
+  setImmediate(work);
+}
+
 /** Ends what is waited for too long. One timer for all pieces: there are thousands. */
 class Patience implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #isWaiting = false;
+  /** Of what was waited for. */
+  #count = 0;
 
   constructor(milliseconds: number, end: () => void) {
     this.#timer = setTimeout(() => {
-      if (this.#isWaiting) end();
+      const waitedFor = this.#count;
+      afterWhatIsThere(() => {
+        if (this.#isWaiting && this.#count === waitedFor) end();
+      });
     }, milliseconds);
   }
 
   async with<T>(awaited: Promise<T>): Promise<T> {
     this.#isWaiting = true;
+    this.#count += 1;
     this.#timer.refresh();
     try {
       return await awaited;

@@ -7,7 +7,7 @@
 import type { Agent, IncomingMessage } from "node:http";
 import { ConnectionEnded, TimedOut } from "./http-errors.ts";
 import type { HttpAnswer, RequestLimits, SentRequest, Way } from "./http-message.ts";
-import { ConnectionTaps, PlainBody } from "./http-plain-body.ts";
+import { afterWhatIsThere, ConnectionTaps, PlainBody } from "./http-plain-body.ts";
 
 /** Milliseconds that a connection is kept without work: servers that close theirs after five seconds are common. */
 const KEPT = 4000;
@@ -35,11 +35,14 @@ export class PlainClient implements Way, Disposable {
       headers,
       ...(signal === undefined ? {} : { signal }),
     });
+    let awaited: TimedOut["code"] | null = "CONNECT_TIMEOUT";
+    const isAwaited = (code: TimedOut["code"]) => awaited === code;
     const endAfter = (milliseconds: number, code: TimedOut["code"]) =>
-      setTimeout(() => request.destroy(new TimedOut(code)), milliseconds);
+      setTimeout(() => afterWhatIsThere(() => isAwaited(code) && request.destroy(new TimedOut(code))), milliseconds);
     let timer = endAfter(limits.connectTimeout, "CONNECT_TIMEOUT");
     const whenConnected = () => {
       clearTimeout(timer);
+      awaited = "HEADERS_TIMEOUT";
       timer = endAfter(limits.headersTimeout, "HEADERS_TIMEOUT");
     };
     let failure: Error | null = null;
@@ -73,6 +76,7 @@ export class PlainClient implements Way, Disposable {
         }),
       };
     } finally {
+      awaited = null;
       clearTimeout(timer);
     }
   }

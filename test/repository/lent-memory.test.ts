@@ -95,8 +95,10 @@ describe("a body for which memory is lent", () => {
     const plain = await failureOf(
       fetchFrom(url).then(({ body, facts }) => receive({ outcome: "content", body, facts }, [])),
     );
-    expect(lent).toMatchObject({ code: plain.code, message: plain.message });
-    expect(lent.message).toContain(`${BODY.length}`);
+    // How much has come before a reset is chance: it takes along what was not read yet.
+    const withoutCount = ({ message }: GuestbootError) => message.replace(/after \d+/, "after some");
+    expect(lent.code).toBe(plain.code);
+    expect(withoutCount(lent)).toBe(withoutCount(plain));
   });
 
   it("waits as long as its reader does not ask for more", async () => {
