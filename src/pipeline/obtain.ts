@@ -204,6 +204,7 @@ async function transferOnce(key: string, content: Content, options: ObtainOption
       onBytes: (bytes) => transfer.advance(bytes),
       behind,
       build,
+      lend: content.lend,
     });
     transfer.end("done");
     return stored;

@@ -1,23 +1,15 @@
 /**
- * The connections of one repository to its servers: directly, or through a proxy.
+ * The connections of one repository to its servers: plain ones by the runtime's own client, and by undici what that
+ * cannot do or would do with more of our code (TLS under our rules, proxies).
  */
-import type { Dispatcher } from "undici";
-import Agent from "undici/lib/dispatcher/agent.js";
-import { basicAuthorization } from "./http-authorization.ts";
 import type { Way } from "./http-message.ts";
-import type { Proxy, ProxyChoice } from "./proxy.ts";
-
-export interface ConnectionOptions {
-  /** Milliseconds. */
-  readonly connectTimeout: number;
-  readonly certificateAuthorities: readonly string[];
-  readonly proxyFor: ProxyChoice;
-}
+import { PlainClient } from "./http-plain.ts";
+import type { ConnectionOptions, UndiciClient } from "./http-undici.ts";
 
 export class Connections implements AsyncDisposable {
   readonly #options: ConnectionOptions;
-  /** By the proxy's address, "" for none. */
-  readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
+  #plain: PlainClient | null = null;
+  #undici: Promise<UndiciClient> | null = null;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -25,52 +17,20 @@ export class Connections implements AsyncDisposable {
 
   async to(url: URL): Promise<Way> {
     const proxy = this.#options.proxyFor(url);
-    const key = proxy?.address ?? "";
-    const known = this.#dispatchers.get(key);
-    if (known !== undefined) return { dispatcher: await known, proxy };
-    const made = proxy === null ? Promise.resolve(this.#direct()) : this.#through(proxy);
-    this.#dispatchers.set(key, made);
-    return { dispatcher: await made, proxy };
+    if (proxy === null && url.protocol === "http:") return (this.#plain ??= new PlainClient());
+    this.#undici ??= this.#loadUndici();
+    return await (await this.#undici).to(proxy);
   }
 
   /** Ends all connections at once, so that nothing keeps the process from ending. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const dispatcher of this.#dispatchers.values()) await (await dispatcher).destroy();
+    this.#plain?.[Symbol.dispose]();
+    if (this.#undici !== null) await (await this.#undici)[Symbol.asyncDispose]();
   }
 
-  #direct(): Dispatcher {
-    // One file after another is asked for; HTTP/2 would only be more code that reads a stranger's bytes.
-    return new Agent({ allowH2: false, connect: { timeout: this.#options.connectTimeout, ...this.#trust() } });
+  /** Loading it takes longer than all else in a start that finds its files in the cache. */
+  async #loadUndici(): Promise<UndiciClient> {
+    const { UndiciClient: Client } = await import("./http-undici.ts");
+    return new Client(this.#options);
   }
-
-  async #through(proxy: Proxy): Promise<Dispatcher> {
-    // Loaded only here: most hosts have no proxy.
-    const [{ default: ProxyAgent }, { default: Pool }, { default: connect }] = await Promise.all([
-      import("undici/lib/dispatcher/proxy-agent.js"),
-      import("undici/lib/dispatcher/pool.js"),
-      import("undici/lib/api/api-connect.js"),
-    ]);
-    return new ProxyAgent({
-      // Tunnels are asked for by `connect`, which dispatchers get only where all of undici is loaded.
-      clientFactory: (origin, options) => Object.assign(new Pool(origin, options), { connect }),
-      uri: proxy.address,
-      ...(proxy.credentials === null ? {} : { token: basicAuthorization(proxy.credentials) }),
-      allowH2: false,
-      connectTimeout: this.#options.connectTimeout,
-      requestTls: this.#trust(),
-      proxyTls: this.#trust(),
-    });
-  }
-
-  #trust(): { rejectUnauthorized: true; ca?: string[] } {
-    const authorities = trustedAuthorities(this.#options.certificateAuthorities);
-    return { rejectUnauthorized: true, ...(authorities === null ? {} : { ca: authorities }) };
-  }
-}
-
-/** The runtime takes a list of authorities in place of its own, so its own go along. null: nothing to add. */
-function trustedAuthorities(given: readonly string[]): string[] | null {
-  if (given.length === 0) return null;
-  const { getCACertificates } = process.getBuiltinModule("node:tls");
-  return [...getCACertificates("default"), ...given];
 }

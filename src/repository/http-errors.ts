@@ -6,6 +6,26 @@ import { codeOf, explain, type Explanation, type Peer } from "./network-errors.t
 import type { Proxy } from "./proxy.ts";
 import { brokenTransfer, truncatedTransfer, type Timeouts } from "./transfer.ts";
 
+/** Why we have given a request up. */
+export class TimedOut extends Error {
+  override readonly name = "TimedOut";
+  readonly code: "CONNECT_TIMEOUT" | "HEADERS_TIMEOUT" | "BODY_TIMEOUT";
+
+  constructor(code: TimedOut["code"]) {
+    super("timed out");
+    this.code = code;
+  }
+}
+
+/** The server has ended the connection in good order, but before the end of its answer. */
+export class ConnectionEnded extends Error {
+  override readonly name = "ConnectionEnded";
+
+  constructor() {
+    super("the server ended the connection");
+  }
+}
+
 /** No answer came. `tries` is how often it was asked. */
 export function unreachable(
   url: string,
@@ -29,8 +49,9 @@ export function brokenAnswer(
   announced: number | null,
   timeouts: Timeouts,
 ): GuestbootError {
-  // The server ended the connection in good order, only too early: RFC 9112, section 8 calls that incomplete.
+  // In good order, only too early: RFC 9112, section 8 calls that incomplete.
   const ended =
+    error instanceof ConnectionEnded ||
     codeOf(error) === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" ||
     (error instanceof Error && error.message === "other side closed");
   if (ended && announced !== null) return truncatedTransfer(url, received, announced);

@@ -1,7 +1,7 @@
 /**
  * A request to a web server and its answer, as the files about HTTP hand them to each other.
  */
-import type { Dispatcher } from "undici";
+import type { Lend } from "../base/lent-memory.ts";
 import type { Proxy } from "./proxy.ts";
 import type { TransferLimits } from "./transfer.ts";
 
@@ -16,7 +16,8 @@ export interface RequestLimits extends TransferLimits {
 
 /** The connections that a request goes over. */
 export interface Way {
-  readonly dispatcher: Dispatcher;
+  /** @throws what kept an answer from coming */
+  send(request: SentRequest, limits: RequestLimits): Promise<HttpAnswer>;
   /** null: to the server directly. */
   readonly proxy: Proxy | null;
 }
@@ -31,18 +32,35 @@ export interface HttpRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface HttpResponse {
-  /** Where the answer came from, after redirects. */
-  readonly url: string;
+/** Its headers are all that are sent, but for those that a connection needs. */
+export type SentRequest = Omit<HttpRequest, "authorization">;
+
+export interface HttpAnswer {
   readonly status: number;
-  readonly credentialsSent: boolean;
-  readonly proxy: Proxy | null;
   /** The header, its first value where it came twice; null when it did not come. */
   header(name: string): string | null;
-  readonly body: Dispatcher.ResponseData["body"];
+  readonly body: HttpBody;
 }
 
-/** Lets the rest of an answer go, so that its connection can be used again where little is left, or is closed. */
-export function discard(response: HttpResponse): void {
-  response.body.dump({ limit: 16_384 }).catch(() => undefined);
+/** A body that fails before anybody reads it does no harm. Who stops reading in the middle ends the connection. */
+export interface HttpBody extends AsyncIterable<Uint8Array> {
+  /** Ends the connection, unless all has come. */
+  destroy(): void;
+  /**
+   * Lets the rest go, so that the connection can be used again where at most `DISCARDED` bytes are left, or is closed.
+   * Waits for nothing that is not there yet.
+   */
+  discard(): Promise<void>;
+  /** Where the bytes can be received into memory that is lent. */
+  readonly lend?: Lend | undefined;
+}
+
+/** Bytes that are rather received than a new connection made. */
+export const DISCARDED = 16_384;
+
+export interface HttpResponse extends HttpAnswer {
+  /** Where the answer came from, after redirects. */
+  readonly url: string;
+  readonly credentialsSent: boolean;
+  readonly proxy: Proxy | null;
 }

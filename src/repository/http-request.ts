@@ -2,15 +2,11 @@
  * One file asked of a web server: redirects followed, what is safe to ask again asked again.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import request from "undici/lib/api/api-request.js";
 import { GuestbootError } from "../base/errors.ts";
 import type { Progress } from "../base/progress.ts";
 import { refused, unreachable } from "./http-errors.ts";
-import { discard, type HttpRequest, type HttpResponse, type RequestLimits, type Way } from "./http-message.ts";
+import type { HttpRequest, HttpResponse, RequestLimits, Way } from "./http-message.ts";
 import { isTransient } from "./network-errors.ts";
-
-/** Bytes that wait for whoever reads a body: fewer and larger pieces cost less than undici's own 64 KiB. */
-const BODY_BUFFER = 256 * 1024;
 
 /**
  * Sends the request and follows redirects.
@@ -27,7 +23,7 @@ export async function sendRequest(
   for (let redirects = 0; ; redirects += 1) {
     const response = await sendWithRetries(await wayTo(url), { ...asked, url }, asked.url.origin, limits, progress);
     if (![301, 302, 303, 307, 308].includes(response.status)) return response;
-    discard(response);
+    await response.body.discard();
     if (redirects === limits.maxRedirects) {
       throw new GuestbootError("REDIRECT_REFUSED", `${asked.url.href}: more than ${limits.maxRedirects} redirects`, {
         hint: `the last one was to ${url.href}; the server probably sends the request in a circle`,
@@ -71,7 +67,7 @@ async function sendWithRetries(
       if (pause === undefined || ![429, 500, 502, 503, 504].includes(response.status)) return response;
       pause = Math.max(pause, retryAfter(response));
       trouble = `the server answered ${response.status}`;
-      discard(response);
+      await response.body.discard();
       if (pause > limits.maxRetryAfter) throw leftAlone(asked.url, response, pause);
     } catch (error) {
       asked.signal?.throwIfAborted();
@@ -89,29 +85,9 @@ async function sendWithRetries(
 async function send(way: Way, asked: HttpRequest, home: string, limits: RequestLimits): Promise<HttpResponse> {
   const { url, method, signal } = asked;
   const authorization = url.origin === home ? asked.authorization : null;
-  const { statusCode, headers, body } = await request.call(way.dispatcher, {
-    origin: url.origin,
-    path: url.pathname + url.search,
-    method,
-    headers: { ...asked.headers, ...(authorization === null ? {} : { authorization }) },
-    headersTimeout: limits.headersTimeout,
-    bodyTimeout: limits.bodyTimeout,
-    highWaterMark: BODY_BUFFER,
-    signal: signal ?? null,
-  });
-  // A body that fails before anybody reads it must not end the process.
-  body.on("error", () => undefined);
-  return {
-    url: url.href,
-    status: statusCode,
-    credentialsSent: authorization !== null,
-    proxy: way.proxy,
-    header(name) {
-      const value = headers[name];
-      return (Array.isArray(value) ? value[0] : value) ?? null;
-    },
-    body,
-  };
+  const headers = { ...asked.headers, ...(authorization === null ? {} : { authorization }) };
+  const answer = await way.send({ url, method, headers, signal }, limits);
+  return { ...answer, url: url.href, credentialsSent: authorization !== null, proxy: way.proxy };
 }
 
 /** Milliseconds that the server asks us to wait (RFC 9110, section 10.2.3: seconds or a date), 0 when it does not. */

@@ -1,5 +1,5 @@
 /**
- * A repository behind HTTP or HTTPS (RFC 9110), over undici.
+ * A repository behind HTTP or HTTPS (RFC 9110).
  *
  * HTTP/1.1 only; certificates are always verified. Bytes come as the server stores them: identity coding is asked for,
  * and a `Content-Encoding` is not undone where servers put one on `.gz` files, since an initrd must stay one. A broken
@@ -9,9 +9,10 @@ import type { GuestbootError } from "../base/errors.ts";
 import { silent, type Progress } from "../base/progress.ts";
 import { basicAuthorization } from "./http-authorization.ts";
 import { codingOf, gunzipped, isRestOf } from "./http-body.ts";
-import type { Connections } from "./http-connections.ts";
+import { Connections } from "./http-connections.ts";
 import { brokenAnswer, refused } from "./http-errors.ts";
-import { discard, type HttpRequest, type HttpResponse, type RequestLimits } from "./http-message.ts";
+import type { HttpRequest, HttpResponse, RequestLimits } from "./http-message.ts";
+import { sendRequest } from "./http-request.ts";
 import { escapePath, type Credentials } from "./location.ts";
 import type { ProxyChoice } from "./proxy.ts";
 import type { FetchOptions, FetchResult, FileFacts, ReceivedPart, Repository, Validators } from "./repository.ts";
@@ -50,14 +51,14 @@ class HttpRepository implements Repository {
   readonly #authorization: string | null;
   readonly #options: HttpOptions;
   readonly #progress: Progress;
-  /** Made at the first request. */
-  #connections: Promise<Connections> | null = null;
+  readonly #connections: Connections;
 
   constructor(address: string, credentials: Credentials | null, options: HttpOptions, progress: Progress) {
     this.address = address;
     this.#authorization = credentials === null ? null : basicAuthorization(credentials);
     this.#options = options;
     this.#progress = progress;
+    this.#connections = new Connections(options);
   }
 
   addressOf(path: string): string {
@@ -67,11 +68,11 @@ class HttpRepository implements Repository {
   async look(path: string, signal?: AbortSignal): Promise<FileFacts | null> {
     let response = await this.#send("HEAD", path, {}, signal);
     if (response.status === 405 || response.status === 501) {
-      discard(response);
+      await response.body.discard();
       response = await this.#send("GET", path, {}, signal);
       response.body.destroy();
     } else {
-      discard(response);
+      await response.body.discard();
     }
     if (isMissing(response)) return null;
     if (response.status !== 200) throw this.#refused(response);
@@ -90,7 +91,7 @@ class HttpRepository implements Repository {
       response.body.destroy();
       return this.fetch(path, { unless, signal });
     }
-    discard(response);
+    await response.body.discard();
     if (isMissing(response)) return { outcome: "missing", url: this.addressOf(path) };
     if (response.status === 304 && unless !== undefined) return { outcome: "unchanged", url: response.url };
     throw this.#refused(response);
@@ -98,7 +99,7 @@ class HttpRepository implements Repository {
 
   /** Ends all connections at once, so that nothing keeps the process from ending. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#connections !== null) await (await this.#connections)[Symbol.asyncDispose]();
+    await this.#connections[Symbol.asyncDispose]();
   }
 
   async #send(method: "GET" | "HEAD", path: string, headers: HttpRequest["headers"], signal: AbortSignal | undefined) {
@@ -109,10 +110,7 @@ class HttpRepository implements Repository {
       authorization: this.#authorization,
       signal,
     };
-    const client = await import("./http-client.ts");
-    this.#connections ??= Promise.resolve(new client.Connections(this.#options));
-    const connections = await this.#connections;
-    return client.sendRequest((url) => connections.to(url), asked, this.#options, this.#progress);
+    return sendRequest((url) => this.#connections.to(url), asked, this.#options, this.#progress);
   }
 
   /** @param rest given when the answer is the rest behind it */
@@ -124,7 +122,7 @@ class HttpRepository implements Repository {
       checkSize(whole, limits);
       const explain = (error: unknown, received: number) => brokenAnswer(sent.url, error, received, sent.size, limits);
       const body = checkedBody(response.body, { facts: sent, limits, signal, explain });
-      if (codingOf(response) === "as is") return { facts: whole, body };
+      if (codingOf(response) === "as is") return { facts: whole, body, lend: response.body.lend };
       return { facts: { ...whole, size: null }, body: gunzipped(sent.url, body, limits.maxFileSize) };
     } catch (error) {
       response.body.destroy();

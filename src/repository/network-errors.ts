@@ -31,6 +31,7 @@ const TRANSIENT = [
   "EAI_AGAIN",
   "UND_ERR_SOCKET",
   "UND_ERR_CONNECT_TIMEOUT",
+  "CONNECT_TIMEOUT",
 ];
 
 export function isTransient(error: unknown): boolean {
@@ -67,15 +68,19 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
       return { reason: "too many open files on this host for one more connection", hint: "ulimit -n" };
     case "ETIMEDOUT":
     case "UND_ERR_CONNECT_TIMEOUT":
+    case "CONNECT_TIMEOUT":
       return {
         reason: `no connection within ${seconds(timeouts.connectTimeout)}`,
         hint: "a firewall may be in the way",
       };
     case "UND_ERR_HEADERS_TIMEOUT":
+    case "HEADERS_TIMEOUT":
       return { reason: `no answer within ${seconds(timeouts.headersTimeout)}` };
     case "UND_ERR_BODY_TIMEOUT":
+    case "BODY_TIMEOUT":
       return { reason: `nothing came for ${seconds(timeouts.bodyTimeout)}` };
     case "UND_ERR_HEADERS_OVERFLOW":
+    case "HPE_HEADER_OVERFLOW":
       return { reason: "the answer's headers are too large" };
     case "ERR_TLS_CERT_ALTNAME_INVALID":
     case "UND_ERR_PRX_TLS":
@@ -100,7 +105,7 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
   }
   const reason = connectReason(error) ?? systemReason(error);
   // The parser's own words say what it stumbled over.
-  if (error instanceof Error && error.name === "HTTPParserError") {
+  if (code.startsWith("HPE_") || (error instanceof Error && error.name === "HTTPParserError")) {
     return { reason: `what answers there does not speak proper HTTP: ${reason}` };
   }
   return { reason };

@@ -2,6 +2,8 @@
  * One interface for reading a distribution's repository, whatever the transport.
  */
 
+import type { Lend } from "../base/lent-memory.ts";
+
 /** What tells one version of a file from another without its bytes (RFC 9110, section 8.8). */
 export interface Validators {
   readonly etag: string | null;
@@ -25,6 +27,8 @@ export type FetchResult =
       /** Of the whole file. */
       readonly facts: FileFacts;
       readonly body: AsyncIterable<Uint8Array>;
+      /** Where the body can be received into memory that is lent. */
+      readonly lend?: Lend | undefined;
       /** The body holds only what comes behind as many bytes; 0 when not given. */
       readonly behind?: number;
     };

@@ -2,6 +2,8 @@
  * Bytes on their way into the store: written to a temporary file and hashed as they come. A large file is hashed by
  * another thread, since the two together would hold up the network; for a small one that thread would cost more.
  */
+import { collectorEvery, giveMemoryBack } from "../base/collect-garbage.ts";
+import type { Lend } from "../base/lent-memory.ts";
 import { type Digest, sha256, type Hasher, updateFromFile } from "./digest.ts";
 import { PIECE_BYTES, startSideHash, type SideHash } from "./side-hash.ts";
 import { startPieceWriter, type PieceWriter } from "./piece-writer.ts";
@@ -16,6 +18,17 @@ export interface TakenIn {
   readonly size: number;
 }
 
+export interface IntakeOptions {
+  /** Bytes that the file holds already. */
+  readonly begun: number;
+  /** Bytes of the whole, if known. */
+  readonly expected: number | null;
+  /** Is told of every piece that has come. */
+  readonly onBytes: ((count: number) => void) | undefined;
+  /** The body's own, where it has one. */
+  readonly lend: Lend | undefined;
+}
+
 /**
  * Writes all of `body` behind what the file holds already, `begun` bytes, and hashes both.
  * @throws the system's errors, and what `body` throws; the file holds what had come by then
@@ -23,22 +36,23 @@ export interface TakenIn {
 export async function takeIn(
   temporary: TemporaryFile,
   body: AsyncIterable<Uint8Array>,
-  { begun, expected, onBytes }: { begun: number; expected: number | null; onBytes: (count: number) => void },
+  { begun, expected, onBytes, lend }: IntakeOptions,
 ): Promise<TakenIn> {
   await using large = new LargeFile(temporary);
   let small: Hasher | null = null;
   let size = begun;
   if (begun > LARGE || (expected ?? 0) > LARGE) {
-    large.start(begun, expected);
+    await large.start(begun, expected, lend);
   } else {
     small = sha256();
     updateFromFile(small, temporary.path, begun);
+    if ((expected ?? 0) > SCRATCH) lendScratch(lend);
   }
   for await (const bytes of body) {
     if (small !== null && size > LARGE) {
       // Larger than was known: the other thread reads what is there.
       small = null;
-      large.start(size, expected);
+      await large.start(size, expected, lend);
     }
     if (small === null) {
       await large.add(bytes);
@@ -47,9 +61,18 @@ export async function takeIn(
       small.update(bytes);
     }
     size += bytes.length;
-    onBytes(bytes.length);
+    onBytes?.(bytes.length);
   }
   return { digest: small === null ? await large.end() : small.digest(), size };
+}
+
+/** Bytes. One piece of memory for all that is written and hashed before the next bytes come. */
+const SCRATCH = 256 * 1024;
+
+function lendScratch(lend: Lend | undefined): void {
+  if (lend === undefined) return;
+  const scratch = Buffer.allocUnsafeSlow(SCRATCH);
+  lend(() => scratch);
 }
 
 /** Bytes after which what is left of the network's buffers is given back: the runtime alone lets it grow for longer. */
@@ -64,19 +87,21 @@ class LargeFile implements AsyncDisposable {
   #writer: PieceWriter | null = null;
   #piece: Buffer | null = null;
   #filled = 0;
-  #sinceTidy = 0;
-  #tidy: (() => void) | null = null;
+  readonly #collect = collectorEvery(TIDY_EVERY);
 
   constructor(temporary: TemporaryFile) {
     this.#temporary = temporary;
   }
 
   /** @param prefix bytes that the file has already; @param expected of the whole, if known */
-  start(prefix: number, expected: number | null): void {
+  async start(prefix: number, expected: number | null, lend: Lend | undefined): Promise<void> {
+    // The other thread takes some 20 MB.
+    giveMemoryBack();
     this.#hash = startSideHash(this.#temporary.path, prefix);
     const { isAligned } = this.#hash;
     this.#writer = startPieceWriter(this.#temporary, { begun: prefix, expected, isAligned });
-    this.#tidy = garbageCollector();
+    this.#piece = await this.#nextPiece();
+    lend?.(() => this.#piece?.subarray(this.#filled) ?? null);
   }
 
   async add(bytes: Uint8Array): Promise<void> {
@@ -84,11 +109,15 @@ class LargeFile implements AsyncDisposable {
     for (let done = 0; done < source.length;) {
       this.#piece ??= await this.#nextPiece();
       // Not `set`, which copies into shared memory word by word.
-      const copied = source.copy(this.#piece, this.#filled, done);
+      const copied = liesIn(this.#piece, this.#filled, source)
+        ? source.length
+        : source.copy(this.#piece, this.#filled, done);
       this.#filled += copied;
       done += copied;
       if (this.#filled === PIECE_BYTES) this.#flush();
     }
+    // Even where nothing is left: the next bytes may be received into it.
+    this.#piece ??= await this.#nextPiece();
   }
 
   async end(): Promise<Digest> {
@@ -126,19 +155,11 @@ class LargeFile implements AsyncDisposable {
     this.#filled = 0;
     this.#writer?.add(piece);
     this.#hash?.add(length);
-    this.#sinceTidy += length;
-    if (this.#sinceTidy >= TIDY_EVERY) {
-      this.#sinceTidy = 0;
-      this.#tidy?.();
-    }
+    this.#collect(length);
   }
 }
 
-/** Collects what was given up lately; null where the runtime does not let itself be asked. */
-function garbageCollector(): (() => void) | null {
-  const { setFlagsFromString } = process.getBuiltinModule("node:v8");
-  const { runInNewContext } = process.getBuiltinModule("node:vm");
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("typeof gc === 'function' ? gc : null");
-  return typeof collect === "function" ? () => void Reflect.apply(collect, undefined, [{ type: "minor" }]) : null;
+/** Has it been received there already? */
+function liesIn(piece: Buffer, offset: number, bytes: Buffer): boolean {
+  return bytes.buffer === piece.buffer && bytes.byteOffset === piece.byteOffset + offset;
 }

@@ -13,6 +13,7 @@
 import { chmodSync, mkdirSync, renameSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
+import type { Lend } from "../base/lent-memory.ts";
 import { contentFile, isSameMark, markOf, moveIntoPlace, namesIn } from "./content.ts";
 import { type Digest, digestOf, digestOfFile, hexOf } from "./digest.ts";
 import { formatEntry, readEntry, type AbsenceEntry, type FileEntry, type TrustLevel } from "./index-entry.ts";
@@ -78,6 +79,8 @@ export interface WriteOptions {
   /** The body holds only what comes behind these bytes. */
   readonly behind?: PartialTransfer | undefined;
   readonly build?: string | null | undefined;
+  /** The body's own, where it has one. */
+  readonly lend?: Lend | undefined;
 }
 
 /** What is learnt of a stored file without new bytes. What is not given stays. */
@@ -184,10 +187,10 @@ class FolderStore implements Store {
     key: string,
     facts: SourceFacts,
     body: AsyncIterable<Uint8Array>,
-    { onBytes = () => undefined, behind, build = null }: WriteOptions = {},
+    { onBytes = () => undefined, behind, build = null, lend }: WriteOptions = {},
   ): Promise<StoredFile> {
     try {
-      const { digest, size, md5 } = await this.#takeIn(key, facts, body, onBytes, behind);
+      const { digest, size, md5 } = await this.#takeIn(key, facts, body, { onBytes, behind, lend });
       const now = new Date();
       const { url, etag, lastModified } = facts;
       const mark = markOf(contentFile(this.folder, digest), size);
@@ -261,8 +264,7 @@ class FolderStore implements Store {
     key: string,
     facts: SourceFacts,
     body: AsyncIterable<Uint8Array>,
-    onBytes: (count: number) => void,
-    behind: PartialTransfer | undefined,
+    { onBytes, behind, lend }: Pick<WriteOptions, "behind" | "lend"> & Pick<Required<WriteOptions>, "onBytes">,
   ): Promise<TakenIn & { readonly md5: string | null }> {
     const folder = join(this.folder, "tmp");
     const isSmall = facts.size !== null && facts.size <= SMALL;
@@ -276,7 +278,7 @@ class FolderStore implements Store {
     if (goesOn) notePartial(this.folder, key, { etag, size: expected }, basename(temporary.path));
     try {
       const beside = this.#notesMd5 ? md5Beside(body, temporary.path, begun) : null;
-      const taken = await takeIn(temporary, beside?.body ?? body, { begun, expected, onBytes });
+      const taken = await takeIn(temporary, beside?.body ?? body, { begun, expected, onBytes, lend });
       if (expected !== null && taken.size !== expected) throw wrongSize(facts.url, expected, taken.size);
       chmodSync(temporary.path, 0o444);
       await temporary.sync();

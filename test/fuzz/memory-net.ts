@@ -2,6 +2,7 @@
  * What of `node:net` clients need, in memory: the build of the fuzzer's process gives it to them in its place
  * (`build-worker.ts`). Bytes come in later turns, as they do from a network, but no timer is waited for, and nothing
  * leads out of the process. A connection ends for both when one side ends it; a port where nobody listens refuses.
+ * As with `node:net`, what comes may go into memory of the client's own (the option `onread`).
  */
 import { Duplex } from "node:stream";
 
@@ -23,6 +24,13 @@ export function serveAt(port: number, serve: Serve): void {
 interface Address {
   readonly host?: string;
   readonly port: number;
+  readonly onread?: OnRead;
+}
+
+interface OnRead {
+  readonly buffer: () => Uint8Array;
+  /** @returns false: no more until the socket is resumed */
+  readonly callback: (count: number, buffer: Uint8Array) => boolean;
 }
 
 export class Socket extends Duplex {
@@ -34,13 +42,18 @@ export class Socket extends Duplex {
   connecting = false;
   #peer: Socket | null = null;
   #hasEnded = false;
+  #onRead: OnRead | null = null;
+  /** For `onread`, not taken yet; null: the end. */
+  readonly #arrived: (Uint8Array | null)[] = [];
+  #isPaused = false;
 
   constructor() {
     super({ allowHalfOpen: false });
   }
 
-  connect({ host = "127.0.0.1", port }: Address, connected: () => void = () => undefined): this {
+  connect({ host = "127.0.0.1", port, onread }: Address, connected: () => void = () => undefined): this {
     this.connecting = true;
+    this.#onRead = onread ?? null;
     this.once("connect", connected);
     process.nextTick(() => this.#meet(host, port));
     return this;
@@ -87,7 +100,48 @@ export class Socket extends Duplex {
   }
 
   override _read(): void {
-    // What there is has been pushed.
+    this.#goOn();
+  }
+
+  override resume(): this {
+    this.#goOn();
+    return super.resume();
+  }
+
+  override pause(): this {
+    this.#isPaused = true;
+    return super.pause();
+  }
+
+  /** Never within the call that asks for it: nothing comes from a network that soon. */
+  #goOn(): void {
+    this.#isPaused = false;
+    if (this.#arrived.length > 0) process.nextTick(() => this.#handOver());
+  }
+
+  #handOver(): void {
+    while (this.#onRead !== null && !this.#isPaused && !this.destroyed) {
+      const bytes = this.#arrived.shift();
+      if (bytes === undefined) return;
+      if (bytes === null) {
+        this.push(null);
+        return;
+      }
+      const memory = this.#onRead.buffer();
+      const count = Math.min(memory.length, bytes.length);
+      memory.set(bytes.subarray(0, count));
+      if (count < bytes.length) this.#arrived.unshift(bytes.subarray(count));
+      if (!this.#onRead.callback(count, memory)) this.#isPaused = true;
+    }
+  }
+
+  #receive(bytes: Uint8Array | null): void {
+    if (this.#onRead === null) {
+      this.push(bytes);
+      return;
+    }
+    if (bytes === null || bytes.length > 0) this.#arrived.push(bytes);
+    this.#handOver();
   }
 
   override _write(bytes: Uint8Array, encoding: BufferEncoding, done: () => void): void {
@@ -118,7 +172,7 @@ export class Socket extends Duplex {
   #send(bytes: Uint8Array | null): void {
     if (this.#peer === null || this.#hasEnded) return;
     this.#hasEnded = bytes === null;
-    if (!this.#peer.destroyed) this.#peer.push(bytes);
+    if (!this.#peer.destroyed) this.#peer.#receive(bytes);
   }
 }
 

@@ -6,6 +6,7 @@ import { GuestbootError } from "../../../src/base/errors.ts";
 import { openFtpRepository } from "../../../src/repository/ftp.ts";
 import { openHttpRepository } from "../../../src/repository/http.ts";
 import type { Repository } from "../../../src/repository/repository.ts";
+import * as memoryNet from "../memory-net.ts";
 import { serveAt, type Socket } from "../memory-net.ts";
 import { bytesOf, drain, type FuzzTarget } from "../target.ts";
 
@@ -17,12 +18,42 @@ const HTTP_PORT = 80;
 const FTP_PORT = 21;
 const FTP_DATA_PORT = 1025;
 
+/** Bytes of memory that a body is received into. */
+const LENT = 16;
+
 async function useRepository(repository: Repository): Promise<void> {
   await using open = repository;
   await open.look("file").catch(ignoreRefusal);
   const result = await open.fetch("file");
-  if (result.outcome === "content") await drain(result.body);
+  if (result.outcome !== "content") return;
+  const memory = new Uint8Array(LENT);
+  result.lend?.(() => memory);
+  await drain(result.body);
 }
+
+/** Our own code asks the runtime for its modules; packages get the other network by the build. */
+function withoutNetwork(): void {
+  const real = process.getBuiltinModule.bind(process);
+  const found = (id: string): unknown => (id === "node:net" ? memoryNet : real(id));
+  Object.defineProperty(process, "getBuiltinModule", { value: found, configurable: true });
+}
+
+const HTTP_ANSWERS = [
+  'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: "a"\r\nLast-Modified: Sat, 01 Jan 2022 00:00:00 GMT\r\n\r\nfile',
+  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfile\r\n0\r\n\r\n",
+  "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+  "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n",
+  "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/4\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfile",
+];
+
+const HTTP_WORDS = [
+  ..."200 206 304 401 407 416 429 503 chunked gzip identity close keep-alive bytes */ W/ , ;".split(" "),
+  ..."Content-Length: Content-Range: Content-Encoding: Retry-After: Transfer-Encoding: Location: ETag:".split(" "),
+  "\r\n",
+  "HTTP/1.1 100 Continue\r\n\r\n",
+];
+
+const HTTP_OPTIONS = { ...PATIENCE, maxRedirects: 0, retryWaits: [] };
 
 /** The second request is to be made, whatever came of the first. */
 function ignoreRefusal(error: unknown): void {
@@ -63,25 +94,13 @@ function answerFtp(control: Socket, answer: Uint8Array): void {
 export const serverTargets: readonly FuzzTarget[] = [
   {
     name: "HTTP answer",
-    seeds: () =>
-      [
-        'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: "a"\r\nLast-Modified: Sat, 01 Jan 2022 00:00:00 GMT\r\n\r\nfile',
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfile\r\n0\r\n\r\n",
-        "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/4\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfile",
-      ].map(bytesOf),
-    dictionary: [
-      ..."200 206 304 401 407 416 429 503 chunked gzip identity close keep-alive bytes */ W/ , ;".split(" "),
-      ..."Content-Length: Content-Range: Content-Encoding: Retry-After: Transfer-Encoding: Location: ETag:".split(" "),
-      "\r\n",
-      "HTTP/1.1 100 Continue\r\n\r\n",
-    ],
+    seeds: () => HTTP_ANSWERS.map(bytesOf),
+    dictionary: HTTP_WORDS,
     largest: 4096,
     run: async (input) => {
+      withoutNetwork();
       serveAt(HTTP_PORT, (socket) => socket.once("data", () => socket.end(input)));
-      const options = { ...PATIENCE, maxRedirects: 0, retryWaits: [] };
-      await useRepository(openHttpRepository("http://127.0.0.1/", null, options));
+      await useRepository(openHttpRepository("http://127.0.0.1/", null, HTTP_OPTIONS));
     },
   },
   {
