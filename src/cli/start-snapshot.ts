@@ -25,8 +25,6 @@ function given(variable: string): string {
   return value;
 }
 
-const BUILTIN = "NativeModule ";
-
 /** What works no more in a program, or in a thread of it, that was started from a snapshot which has it. */
 function checkLoaded(): void {
   const loaded = loadedBuiltins();
@@ -36,6 +34,8 @@ function checkLoaded(): void {
 
 /** A command line that the build lets the program run: its name, and what comes behind it. */
 type CommandLine = readonly [program: string, ...argv: string[]];
+
+const BUILTIN = "NativeModule ";
 
 /** The runtime's own modules that are loaded, by their names within Node. */
 function loadedBuiltins(): readonly string[] {

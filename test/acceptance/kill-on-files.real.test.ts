@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { MIRROR_PATHS } from "../../fixtures/debian-installer.ts";
 import { readTrace, type Call } from "../faults/trace.ts";
 import { parseSimple, programPath, run, start, temporaryFolder, type Ended } from "../program.ts";
 import { checkedJournal } from "../vm-journal.ts";
@@ -22,7 +23,6 @@ const set = {
 };
 const vms = at("state/vms");
 const TOUCHED = [`${VM}.json`, `.${VM}.json.new`, `.${VM}.cut-off`].map((name) => path.join(vms, name));
-const IMAGES = "dists/bookworm/main/installer-amd64/current/images/netboot/xen";
 let before = installRecord("");
 
 beforeAll(async () => {
@@ -30,8 +30,8 @@ beforeAll(async () => {
   const config = {
     "install-distro": "pygrub",
     "install-repository": await stageDebian(folder.path, at("images"), set),
-    "install-kernel": `${IMAGES}/vmlinuz`,
-    "install-ramdisk": `${IMAGES}/initrd.gz`,
+    "install-kernel": MIRROR_PATHS.kernel,
+    "install-ramdisk": MIRROR_PATHS.initrd,
   };
   before = { ...installRecord(""), other_config: config };
 });

@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { MIRROR_PATHS } from "../../fixtures/debian-installer.ts";
 import { makeFilesystemImage } from "../../fixtures/disk-images.ts";
 import { programPath, start, temporaryFolder, type Ended } from "../program.ts";
 import { checkedJournal, JOURNAL, type KeptRecord } from "../vm-journal.ts";
@@ -31,7 +32,6 @@ interface Family {
   readonly kernel: string;
 }
 
-const XEN = "dists/bookworm/main/installer-amd64/current/images/netboot/xen";
 const TREEINFO = `[general]
 family = CentOS
 version = 7.9
@@ -43,7 +43,7 @@ initrd = images/pxeboot/initrd.img
 `;
 const FAMILIES: Readonly<Record<string, Family>> = {
   debian: {
-    files: { [`${XEN}/vmlinuz`]: "a kernel", [`${XEN}/initrd.gz`]: "a ramdisk" },
+    files: { [MIRROR_PATHS.kernel]: "a kernel", [MIRROR_PATHS.initrd]: "a ramdisk" },
     keys: {
       "install-distro": "debianlike",
       "debian-release": "bookworm",
