@@ -45,25 +45,35 @@ function startOf(name: string) {
   return found;
 }
 
+/** Files that have the same name in each run, so that strace can count the calls on them alone. */
+const SAME_EACH_TIME = /^\/.*(cache\/tmp|vms\/[^./]+\.json|xcp\/xapi|guest\.img)$/;
+
 /** The first call of that name on such a file, from the program's own first call on. */
-function pointAt(start: string, call: string, target: RegExp, error: string): Point {
-  const { whole, calls } = startOf(start);
-  const found = ownCalls(calls, whole.firstOwn).find((each) => each.name === call && target.test(each.target));
+function pointAt(start: string, call: string, target: RegExp, error: string, calls = startOf(start).calls): Point {
+  const own = ownCalls(calls, startOf(start).whole.firstOwn);
+  const found = own.find((each) => each.name === call && target.test(each.target));
   if (found === undefined) throw new Error(`the ${start} has no ${call} on ${target}`);
-  return { call, nth: found.nth, error, counted: "thread" };
+  if (!SAME_EACH_TIME.test(found.target)) return { call, nth: found.nth, error, counted: "thread" };
+  return { call, nth: 1, error, counted: { path: found.target } };
 }
 
 /** How often the event loop wakes differs between two runs: the call may be a few beside its place. */
 const BESIDE = [0, 0, 1, -1, 2, -2, 3, -3, 0];
+/** A busy machine changes the order for a while: what was traced on a quiet one is traced again. */
+const TRACES = 3;
 
 /** The start with that call failing. @throws Error when it is not met */
 async function runUntilMet(start: string, call: string, target: RegExp, error: string): Promise<Seen> {
-  const point = pointAt(start, call, target, error);
+  const { whole, calls } = startOf(start);
   const met: string[] = [];
-  for (const away of BESIDE.filter((each) => point.nth + each > 0)) {
-    const seen = await runPoint(startOf(start).whole, { ...point, nth: point.nth + away });
-    if (seen.hit?.name === call && target.test(seen.hit.target)) return seen;
-    met.push(seen.hit === null ? "none" : `${seen.hit.name} ${seen.hit.target}`);
+  for (let traces = 1; traces <= TRACES; traces += 1) {
+    const point = pointAt(start, call, target, error, traces === 1 ? calls : await traceWhole(whole));
+    const places = point.counted === "thread" ? BESIDE : [0];
+    for (const away of places.filter((each) => point.nth + each > 0)) {
+      const seen = await runPoint(whole, { ...point, nth: point.nth + away });
+      if (seen.hit?.name === call && target.test(seen.hit.target)) return seen;
+      met.push(seen.hit === null ? "none" : `${seen.hit.name} ${seen.hit.target}`);
+    }
   }
   throw new Error(`the ${start} met other calls than ${call} on ${target}: ${met.join("; ")}`);
 }
