@@ -10,9 +10,10 @@ import { build, type BuildOptions } from "esbuild";
 import { RUNTIME_FLAGS } from "../src/cli/runtime-flags.js";
 import { parseCatalog } from "../src/distro/read-catalog.ts";
 import { keepBuiltinCode } from "./builtin-code.ts";
+import { leaveOutLockChecks } from "./lock-checks.ts";
 import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
-import { assetOfPart, entryOfPart, partBorders, PARTS, type Owners } from "./parts.ts";
+import { assetOfPart, builtinsAsTheyAre, entryOfPart, exportsOf, partBorders, PARTS, type Owners } from "./parts.ts";
 import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
@@ -64,6 +65,7 @@ export async function buildExecutable({ kind, output, without = "" }: Executable
         PYGRUB_MAX_RAM_USAGE_MB: "4096",
       },
     });
+    leaveOutLockChecks(fresh);
     if (kind === "snapshot") {
       const emptyRooms = rooms.map(({ room }) => room);
       await keepCode(fresh, path.join(work, "warm-up"), image, emptyRooms);
@@ -103,7 +105,12 @@ async function keepCode(executable: string, folder: string, image: string, rooms
 /** The program in one file, but for the packages. @returns the texts of the assets */
 async function buildWhole(main: string, work: string): Promise<Record<string, string>> {
   const entryPoints = [path.join(root, "src/cli/start.ts")];
-  await build({ ...bundleOptions(), entryPoints, outfile: main, plugins: [packagesAsAssets, partsLoader(true)] });
+  await build({
+    ...bundleOptions(),
+    entryPoints,
+    outfile: main,
+    plugins: [packagesAsAssets, partsLoader(true), builtinsAsTheyAre],
+  });
   return buildPackages(root, work);
 }
 
@@ -111,16 +118,26 @@ async function buildWhole(main: string, work: string): Promise<Record<string, st
 async function buildParts(main: string, work: string, without: string): Promise<Record<string, string>> {
   const owners: Owners = new Map();
   const shared = PARTS.map(() => new Set<string>());
+  const names = fs.readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => /(?<!\.d)\.ts$/.test(name));
+  const exports = await exportsOf(
+    SRC,
+    names.map((name) => path.join(SRC, name)),
+  );
   const bundle = async (own: number, outfile: string | null) => {
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
       ...bundleOptions(without),
-      stdin: { contents: entryOfPart(SRC, own, shared[own] ?? []), resolveDir: SRC, loader: "js" },
+      stdin: { contents: entryOfPart(SRC, own, shared[own] ?? [], exports), resolveDir: SRC, loader: "js" },
       outfile: outfile ?? path.join(work, "nowhere.cjs"),
       write: outfile !== null,
       metafile: true,
       absWorkingDir: SRC,
-      plugins: [partBorders(SRC, own, owners, wanted), partsLoader(own === 0), packagesAsAssets],
+      plugins: [
+        partBorders(SRC, own, owners, exports, wanted),
+        partsLoader(own === 0),
+        packagesAsAssets,
+        builtinsAsTheyAre,
+      ],
     });
     return Object.keys(result.metafile.inputs).map((name) => path.join(SRC, name));
   };

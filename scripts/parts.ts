@@ -4,8 +4,9 @@
  * loaded when one of their modules is first imported. Each module is in one part only: a later part asks the earlier
  * ones for theirs.
  */
+import * as fs from "node:fs";
 import * as path from "node:path";
-import type { Plugin } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 export interface Part {
   readonly name: string;
@@ -50,16 +51,56 @@ export const PARTS: readonly [Part, ...Part[]] = [
 
 /** Which part has a module (its absolute path). */
 export type Owners = Map<string, number>;
+/** What a module (its absolute path) exports. */
+export type Exports = ReadonlyMap<string, readonly string[]>;
+
+const SOURCE = /\.ts$/;
+/** `import * as fs from "node:fs"`, as the formatter writes it. */
+const WHOLE_BUILTIN = /^import \* as (\w+) from ("node:[\w/]+");$/gm;
+
+/**
+ * The runtime's own modules as they are. A bundler makes a copy of each for each `import * as`, a function for each of
+ * its names: two thousand of them in the snapshot, and some milliseconds of a command that loads another part.
+ */
+export const builtinsAsTheyAre: Plugin = {
+  name: "the runtime's modules as they are",
+  setup(bundle) {
+    bundle.onLoad({ filter: SOURCE, namespace: "file" }, ({ path: file }) => ({
+      contents: fs.readFileSync(file, "utf8").replaceAll(WHOLE_BUILTIN, "import $1 = require($2);"),
+      loader: "ts",
+    }));
+  },
+};
+
+/** @param modules absolute paths below `src` */
+export async function exportsOf(src: string, modules: readonly string[]): Promise<Exports> {
+  const { metafile } = await build({
+    entryPoints: modules.filter((module) => SOURCE.test(module)),
+    absWorkingDir: src,
+    outbase: src,
+    outdir: path.join(src, "nowhere"),
+    format: "esm",
+    target: "node26",
+    write: false,
+    metafile: true,
+    logLevel: "warning",
+  });
+  return new Map(
+    Object.values(metafile.outputs).map(({ entryPoint = "", exports }) => [path.join(src, entryPoint), exports]),
+  );
+}
 
 /**
  * Cuts a bundle at the borders of its part.
  * @param owners what earlier parts have
+ * @param exports of all modules
  * @param wanted is told of each module of an earlier part that this one imports
  */
 export function partBorders(
   src: string,
   own: number,
   owners: Owners,
+  exports: Exports,
   wanted: (module: string, owner: number) => void,
 ): Plugin {
   const later = new Map(
@@ -80,22 +121,26 @@ export function partBorders(
         return kind === "dynamic-import" && later.has(target) ? { path: target, namespace: "later" } : undefined;
       });
       bundle.onLoad({ filter: /.*/, namespace: "earlier" }, ({ path: target }) => {
-        const part = PARTS[owners.get(target) ?? 0]?.name;
-        return { contents: importFrom(part ?? "", path.relative(src, target)), loader: "js" };
+        const owner = owners.get(target) ?? 0;
+        const whole = partOf(PARTS[owner]?.name ?? "", path.relative(src, target));
+        // By their names: a bundler copies a CommonJS module whose names it cannot know for each import of it.
+        const names = (exports.get(target) ?? []).map((name) => `export const ${name} = own.${name};`);
+        const contents = [`const own = ${whole}${owner === 0 ? "()" : ""};`, ...names].join("\n");
+        return { contents, loader: "js" };
       });
       bundle.onLoad({ filter: /.*/, namespace: "later" }, ({ path: target }) => {
-        return { contents: importFrom(later.get(target)?.name ?? "", path.relative(src, target)), loader: "js" };
+        const own = partOf(later.get(target)?.name ?? "", path.relative(src, target));
+        return { contents: `module.exports = ${own};`, loader: "js" };
       });
     },
   };
 }
 
-function importFrom(part: string, module: string): string {
-  return `module.exports = require("program-parts").load(${JSON.stringify(assetOfPart(part))})[${JSON.stringify(module)}];`;
-}
+const partOf = (part: string, module: string) =>
+  `require("program-parts").load(${JSON.stringify(assetOfPart(part))})[${JSON.stringify(module)}]`;
 
 /** What a part begins with: its entries, and what later parts want of it, by their paths below `src/`. */
-export function entryOfPart(src: string, own: number, shared: Iterable<string>): string {
+export function entryOfPart(src: string, own: number, shared: Iterable<string>, exports: Exports): string {
   const entries = PARTS[own]?.entries ?? [];
   const others = [...shared].map((module) => path.relative(src, module));
   const names = own === 0 ? others : [...new Set([...entries, ...others])];
@@ -103,11 +148,16 @@ export function entryOfPart(src: string, own: number, shared: Iterable<string>):
     const getters = names.map((name) => `get ${JSON.stringify(name)}() { return require("./${name}"); }`);
     return `module.exports = { ${getters.join(", ")} };`;
   }
-  // Not by require(): modules that are imported in both ways are wrapped, each in a function.
+  // Not by require(): modules that are imported in both ways are wrapped, each in a function. And each is made when it
+  // is asked for: a start from disk asks for none.
+  const moduleOf = (name: string, index: number) => {
+    const values = (exports.get(path.join(src, name)) ?? []).map((value) => `${value}: m${index}.${value}`);
+    return `${JSON.stringify(name)}: () => ({ ${values.join(", ")} })`;
+  };
   return [
     ...names.map((name, index) => `import * as m${index} from "./${name}";`),
     `import { own } from "program-parts";`,
-    `Object.assign(own, { ${names.map((name, index) => `${JSON.stringify(name)}: m${index}`).join(", ")} });`,
+    `Object.assign(own, { ${names.map(moduleOf).join(",\n")} });`,
     ...entries.map((entry) => `require("./${entry}");`),
   ].join("\n");
 }

@@ -1,0 +1,51 @@
+/** How the parts of the program are cut out of its modules. */
+import { build } from "esbuild";
+import * as fs from "node:fs";
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import { runInNewContext } from "node:vm";
+import { afterAll, expect, test } from "vitest";
+import { builtinsAsTheyAre, entryOfPart, exportsOf } from "../../scripts/parts.ts";
+import { temporaryFolder } from "../program.ts";
+
+const folder = temporaryFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+test("a module of the runtime's that is imported whole is not copied", async () => {
+  const entry = module(
+    "reads",
+    `import * as fs from "node:fs";\nexport const has = (file: string) => fs.existsSync(file);`,
+  );
+  const text = await bundled(entry);
+  expect(text).toContain('require("node:fs")');
+  expect(text).not.toMatch(/toESM\(require/);
+  const made: { exports: { has?: (file: string) => boolean } } = { exports: {} };
+  runInNewContext(text, { module: made, exports: made.exports, require: createRequire(entry) });
+  expect(made.exports.has?.(folder.path)).toBe(true);
+});
+
+test("what a module exports is known, types left out", async () => {
+  const file = module(
+    "exports",
+    "export interface Shape { size: number }\nexport const a = 1;\nexport function b() {}\n",
+  );
+  expect((await exportsOf(folder.path, [file])).get(file)).toEqual(["a", "b"]);
+});
+
+test("what later parts want of the snapshot's modules is made when they ask", () => {
+  const file = path.join(folder.path, "base/errors.ts");
+  const text = entryOfPart(folder.path, 0, [file], new Map([[file, ["isKnown"]]]));
+  expect(text).toContain('"base/errors.ts": () => ({ isKnown: m0.isKnown })');
+});
+
+function module(name: string, text: string): string {
+  const file = path.join(folder.path, `${name}.ts`);
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+async function bundled(entry: string): Promise<string> {
+  const options = { bundle: true, write: false, format: "cjs", platform: "node" } as const;
+  const { outputFiles } = await build({ ...options, entryPoints: [entry], plugins: [builtinsAsTheyAre] });
+  return outputFiles[0]?.text ?? "";
+}
