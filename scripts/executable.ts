@@ -11,9 +11,10 @@ import { RUNTIME_FLAGS } from "../src/cli/runtime-flags.js";
 import { parseCatalog } from "../src/distro/read-catalog.ts";
 import { keepBuiltinCode } from "./builtin-code.ts";
 import { leaveOutLockChecks } from "./lock-checks.ts";
+import { namesWanted, readImports } from "./imports.ts";
 import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
-import { assetOfPart, builtinsAsTheyAre, entryOfPart, exportsOf, partBorders, PARTS, type Owners } from "./parts.ts";
+import { assetOfPart, builtinsAsTheyAre, entryOfPart, partBorders, PARTS, type Owners } from "./parts.ts";
 import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
@@ -119,21 +120,28 @@ async function buildParts(main: string, work: string, without: string): Promise<
   const owners: Owners = new Map();
   const shared = PARTS.map(() => new Set<string>());
   const names = fs.readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => /(?<!\.d)\.ts$/.test(name));
-  const exports = await exportsOf(
+  const imports = await readImports(
     SRC,
     names.map((name) => path.join(SRC, name)),
   );
+  const entries = new Set(PARTS.flatMap((part) => part.entries.map((entry) => path.join(SRC, entry))));
+  const ownerOf = (module: string) => owners.get(module) ?? PARTS.length;
+  const isLater = (module: string, than: string) => owners.has(module) && ownerOf(module) > ownerOf(than);
+  let areOwnersKnown = false;
+  // Entries are wanted by `import()` too, which may come from earlier parts.
+  const namesOf = (target: string) =>
+    namesWanted(imports, target, (importer) => !areOwnersKnown || entries.has(target) || isLater(importer, target));
   const bundle = async (own: number, outfile: string | null) => {
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
       ...bundleOptions(without),
-      stdin: { contents: entryOfPart(SRC, own, shared[own] ?? [], exports), resolveDir: SRC, loader: "js" },
+      stdin: { contents: entryOfPart(SRC, own, shared[own] ?? [], namesOf), resolveDir: SRC, loader: "js" },
       outfile: outfile ?? path.join(work, "nowhere.cjs"),
       write: outfile !== null,
       metafile: true,
       absWorkingDir: SRC,
       plugins: [
-        partBorders(SRC, own, owners, exports, wanted),
+        partBorders(SRC, own, owners, namesOf, wanted),
         partsLoader(own === 0),
         packagesAsAssets,
         builtinsAsTheyAre,
@@ -145,6 +153,7 @@ async function buildParts(main: string, work: string, without: string): Promise<
   for (const own of PARTS.keys()) {
     for (const module of await bundle(own, null)) if (!owners.has(module)) owners.set(module, own);
   }
+  areOwnersKnown = true;
   const texts = await buildPackages(root, work);
   for (const [own, { name }] of PARTS.entries()) {
     const file = path.join(work, "parts", `${name}.cjs`);
@@ -186,6 +195,8 @@ function bundleOptions(without = "") {
     supported: { using: false },
     legalComments: "none",
     logLevel: "warning",
+    // A name that no module has must not wait for the command that uses it.
+    logOverride: { "import-is-undefined": "error" },
   } as const satisfies BuildOptions;
 }
 

@@ -6,7 +6,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
 
 export interface Part {
   readonly name: string;
@@ -51,8 +51,8 @@ export const PARTS: readonly [Part, ...Part[]] = [
 
 /** Which part has a module (its absolute path). */
 export type Owners = Map<string, number>;
-/** What a module (its absolute path) exports. */
-export type Exports = ReadonlyMap<string, readonly string[]>;
+/** What later parts want of a module (its absolute path). */
+export type Wanted = (module: string) => readonly string[];
 
 const SOURCE = /\.ts$/;
 /** `import * as fs from "node:fs"`, as the formatter writes it. */
@@ -72,35 +72,17 @@ export const builtinsAsTheyAre: Plugin = {
   },
 };
 
-/** @param modules absolute paths below `src` */
-export async function exportsOf(src: string, modules: readonly string[]): Promise<Exports> {
-  const { metafile } = await build({
-    entryPoints: modules.filter((module) => SOURCE.test(module)),
-    absWorkingDir: src,
-    outbase: src,
-    outdir: path.join(src, "nowhere"),
-    format: "esm",
-    target: "node26",
-    write: false,
-    metafile: true,
-    logLevel: "warning",
-  });
-  return new Map(
-    Object.values(metafile.outputs).map(({ entryPoint = "", exports }) => [path.join(src, entryPoint), exports]),
-  );
-}
-
 /**
  * Cuts a bundle at the borders of its part.
  * @param owners what earlier parts have
- * @param exports of all modules
+ * @param names that this part, or one behind it, wants of an earlier part's module
  * @param wanted is told of each module of an earlier part that this one imports
  */
 export function partBorders(
   src: string,
   own: number,
   owners: Owners,
-  exports: Exports,
+  names: Wanted,
   wanted: (module: string, owner: number) => void,
 ): Plugin {
   const later = new Map(
@@ -116,17 +98,21 @@ export function partBorders(
         const owner = owners.get(target);
         if (owner !== undefined && owner < own) {
           wanted(target, owner);
-          return { path: target, namespace: "earlier" };
+          return { path: target, namespace: kind === "import-statement" ? "earlier" : "earlier, whole" };
         }
         return kind === "dynamic-import" && later.has(target) ? { path: target, namespace: "later" } : undefined;
       });
-      bundle.onLoad({ filter: /.*/, namespace: "earlier" }, ({ path: target }) => {
+      const earlier = (target: string): string => {
         const owner = owners.get(target) ?? 0;
-        const whole = partOf(PARTS[owner]?.name ?? "", path.relative(src, target));
+        return `${partOf(PARTS[owner]?.name ?? "", path.relative(src, target))}${owner === 0 ? "()" : ""}`;
+      };
+      bundle.onLoad({ filter: /.*/, namespace: "earlier, whole" }, ({ path: target }) => {
+        return { contents: `module.exports = ${earlier(target)};`, loader: "js" };
+      });
+      bundle.onLoad({ filter: /.*/, namespace: "earlier" }, ({ path: target }) => {
         // By their names: a bundler copies a CommonJS module whose names it cannot know for each import of it.
-        const names = (exports.get(target) ?? []).map((name) => `export const ${name} = own.${name};`);
-        const contents = [`const own = ${whole}${owner === 0 ? "()" : ""};`, ...names].join("\n");
-        return { contents, loader: "js" };
+        const values = names(target).map((name) => `export const ${name} = own.${name};`);
+        return { contents: [`const own = ${earlier(target)};`, ...values].join("\n"), loader: "js" };
       });
       bundle.onLoad({ filter: /.*/, namespace: "later" }, ({ path: target }) => {
         const own = partOf(later.get(target)?.name ?? "", path.relative(src, target));
@@ -140,7 +126,7 @@ const partOf = (part: string, module: string) =>
   `require("program-parts").load(${JSON.stringify(assetOfPart(part))})[${JSON.stringify(module)}]`;
 
 /** What a part begins with: its entries, and what later parts want of it, by their paths below `src/`. */
-export function entryOfPart(src: string, own: number, shared: Iterable<string>, exports: Exports): string {
+export function entryOfPart(src: string, own: number, shared: Iterable<string>, wanted: Wanted): string {
   const entries = PARTS[own]?.entries ?? [];
   const others = [...shared].map((module) => path.relative(src, module));
   const names = own === 0 ? others : [...new Set([...entries, ...others])];
@@ -151,7 +137,7 @@ export function entryOfPart(src: string, own: number, shared: Iterable<string>, 
   // Not by require(): modules that are imported in both ways are wrapped, each in a function. And each is made when it
   // is asked for: a start from disk asks for none.
   const moduleOf = (name: string, index: number) => {
-    const values = (exports.get(path.join(src, name)) ?? []).map((value) => `${value}: m${index}.${value}`);
+    const values = wanted(path.join(src, name)).map((value) => `${value}: m${index}.${value}`);
     return `${JSON.stringify(name)}: () => ({ ${values.join(", ")} })`;
   };
   return [

@@ -5,7 +5,8 @@ import { createRequire } from "node:module";
 import * as path from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterAll, expect, test } from "vitest";
-import { builtinsAsTheyAre, entryOfPart, exportsOf } from "../../scripts/parts.ts";
+import { namesWanted, readImports } from "../../scripts/imports.ts";
+import { builtinsAsTheyAre, entryOfPart } from "../../scripts/parts.ts";
 import { temporaryFolder } from "../program.ts";
 
 const folder = temporaryFolder();
@@ -24,17 +25,35 @@ test("a module of the runtime's that is imported whole is not copied", async () 
   expect(made.exports.has?.(folder.path)).toBe(true);
 });
 
-test("what a module exports is known, types left out", async () => {
-  const file = module(
-    "exports",
-    "export interface Shape { size: number }\nexport const a = 1;\nexport function b() {}\n",
+test("what modules want of each other is known, types left out", async () => {
+  const errors = module(
+    "errors",
+    "export interface Fault { code: string }\nexport const a = 1;\nexport function b() {}\n",
   );
-  expect((await exportsOf(folder.path, [file])).get(file)).toEqual(["a", "b"]);
+  const texts = {
+    one: 'import { a, type Fault } from "./errors.ts";\nexport const fault: Fault = { code: String(a) };',
+    renaming: 'import { b as other } from "./errors.ts";\nother();',
+    late: 'export const load = async () => (await import("./errors.ts")).a;',
+    handing: 'export { a } from "./errors.ts";',
+    none: 'import type { Fault } from "./errors.ts";\nexport const none: Fault | null = null;',
+  };
+  const files = Object.entries(texts).map(([name, text]) => module(name, text));
+  const imports = await readImports(folder.path, [errors, ...files]);
+  const wantedBy = (name: string) =>
+    namesWanted(imports, errors, (importer) => path.basename(importer) === `${name}.ts`);
+  expect(Object.keys(texts).map((name) => [name, wantedBy(name)])).toEqual([
+    ["one", ["a"]],
+    ["renaming", ["b"]],
+    ["late", ["a", "b"]],
+    ["handing", ["a"]],
+    ["none", []],
+  ]);
+  expect(namesWanted(imports, errors, () => true)).toEqual(["a", "b"]);
 });
 
 test("what later parts want of the snapshot's modules is made when they ask", () => {
   const file = path.join(folder.path, "base/errors.ts");
-  const text = entryOfPart(folder.path, 0, [file], new Map([[file, ["isKnown"]]]));
+  const text = entryOfPart(folder.path, 0, [file], (module) => (module === file ? ["isKnown"] : []));
   expect(text).toContain('"base/errors.ts": () => ({ isKnown: m0.isKnown })');
 });
 
