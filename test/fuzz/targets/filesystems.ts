@@ -132,7 +132,7 @@ export const filesystemTargets: readonly FuzzTarget[] = [
   filesystemTarget({
     name: "ReiserFS",
     blockSize: 512,
-    make: (image) => [() => fs.writeFileSync(image, sampleImage("crashed"))],
+    make: (image) => [() => fs.writeFileSync(image, sampleImage("small"))],
     isLarge: true,
   }),
 ];
