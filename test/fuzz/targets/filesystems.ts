@@ -33,7 +33,14 @@ interface FilesystemSeeds {
   readonly isLarge?: boolean;
 }
 
-const filesystemTarget = ({ name, blockSize, make, repair, names = 60, isLarge = false }: FilesystemSeeds): FuzzTarget => ({
+const filesystemTarget = ({
+  name,
+  blockSize,
+  make,
+  repair,
+  names = 60,
+  isLarge = false,
+}: FilesystemSeeds): FuzzTarget => ({
   name,
   isFixedSize: true,
   largest: LARGEST,
