@@ -12,8 +12,8 @@ import type { GuestFilesystem } from "../../src/filesystem/filesystem.ts";
 import { call } from "./call.ts";
 import type { Manifest } from "./manifest.ts";
 
-/** `r5`: blocks of 4 KiB. `rupasov`: blocks of 1 KiB. `tea`: 2 KiB. `crashed`: never unmounted. */
-export type Sample = "r5" | "rupasov" | "tea" | "crashed";
+/** `r5`: blocks of 4 KiB. `rupasov`: blocks of 1 KiB. `tea`: 2 KiB. `crashed`: never unmounted. `small`: that too, with a few files and blocks of 1 KiB. */
+export type Sample = "r5" | "rupasov" | "tea" | "crashed" | "small";
 
 const FIXTURES = path.join(import.meta.dirname, "../../fixtures");
 const unpacked = (name: string) =>

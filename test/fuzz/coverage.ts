@@ -15,13 +15,13 @@ const CLASS = Uint8Array.from({ length: 256 }, (_, count) => {
 
 export class Coverage {
   readonly #counters: Uint8Array;
-  readonly #words: BigUint64Array;
+  readonly #words: Int32Array;
   readonly #seen: Uint8Array;
 
-  /** @param counters as the instrumented code counts; its length is a multiple of 8 */
+  /** @param counters as the instrumented code counts; its length is a multiple of 4 */
   constructor(counters: Uint8Array<ArrayBuffer>) {
     this.#counters = counters;
-    this.#words = new BigUint64Array(counters.buffer, counters.byteOffset, counters.length / 8);
+    this.#words = new Int32Array(counters.buffer, counters.byteOffset, counters.length / 4);
     this.#seen = new Uint8Array(counters.length);
   }
 
@@ -34,15 +34,15 @@ export class Coverage {
   take(): boolean {
     let isNew = false;
     for (let word = 0; word < this.#words.length; word++) {
-      if (this.#words[word] === 0n) continue;
-      for (let at = word * 8; at < word * 8 + 8; at++) {
+      if (this.#words[word] === 0) continue;
+      for (let at = word * 4; at < word * 4 + 4; at++) {
         const found = CLASS[this.#counters[at] ?? 0] ?? 0;
         const before = this.#seen[at] ?? 0;
         if ((found & ~before) === 0) continue;
         this.#seen[at] = before | found;
         isNew = true;
       }
-      this.#words[word] = 0n;
+      this.#words[word] = 0;
     }
     return isNew;
   }

@@ -77,8 +77,10 @@ export async function fuzz(
   const findings = new Map<string, Finding>();
   const found = (finding: Finding): void => {
     const key = `${finding.kind} ${finding.what.split("\n").slice(0, 3).join(" ").replaceAll(/\d+/g, "N")}`;
-    if (!findings.has(key)) findings.set(key, finding);
+    // The loop's memory is used again for the next input.
+    if (!findings.has(key)) findings.set(key, { ...finding, input: finding.input.slice() });
   };
+  const copyOf = copier(target);
   let current: Uint8Array = new Uint8Array();
   const rejected = (reason: unknown): void =>
     found({ kind: "unhandled rejection", what: wordsOf(reason), input: current });
@@ -114,18 +116,14 @@ export async function fuzz(
     // Half of the time a young input: it went a way that the old ones did not.
     const young = Math.min(corpus.length, 16);
     const parent = below(2) === 0 ? corpus[below(corpus.length)] : corpus[corpus.length - 1 - below(young)];
-    const input = changed(
-      target,
-      parent ?? new Uint8Array(),
-      corpus[below(corpus.length)] ?? new Uint8Array(),
-      mutator,
-    );
-    target.repair?.(input);
+    const other = corpus[below(corpus.length)];
+    const input = changed(target, copyOf(parent ?? NOTHING), other ?? NOTHING, mutator);
+    target.repair?.(input, parent ?? NOTHING);
     current = input;
     announce(input);
     const judged = await judge(target, input, memory);
     if (typeof judged !== "string") found({ ...judged, input });
-    if (coverage.take()) corpus.push(input);
+    if (coverage.take()) corpus.push(input.slice());
   }
   await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", rejected);
@@ -147,8 +145,24 @@ function isOver(findings: ReadonlyMap<string, Finding>, options: LoopOptions): b
   return [...findings.values()].some(({ kind }) => kind === "memory" || kind === "slow");
 }
 
-function changed(target: FuzzTarget, parent: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {
-  const input = parent.slice();
+const NOTHING = new Uint8Array();
+
+/**
+ * Copies of inputs, to be changed. Images take the same memory each time: to get so much anew, and to give it back, costs
+ * more than all that is read of one.
+ */
+function copier({ isFixedSize = false }: FuzzTarget): (parent: Uint8Array) => Uint8Array {
+  if (!isFixedSize) return (parent) => parent.slice();
+  let memory = new Uint8Array();
+  return (parent) => {
+    if (memory.length < parent.length) memory = new Uint8Array(parent.length);
+    memory.set(parent);
+    return memory.subarray(0, parent.length);
+  };
+}
+
+/** @param input may be changed */
+function changed(target: FuzzTarget, input: Uint8Array, other: Uint8Array, mutator: Mutator): Uint8Array {
   const head = target.fixedHead?.(input) ?? 0;
   const body = mutate(input.subarray(head), other.subarray(target.fixedHead?.(other) ?? 0), mutator);
   // An image of fixed layout is changed where it lies.
@@ -175,7 +189,7 @@ async function judge(target: FuzzTarget, input: Uint8Array, memory: ResidentMemo
 
 /** To ask the kernel costs as much as a short input, and what would be found takes its time: pages are filled with zeros. */
 const QUICK_MS = 4;
-const QUICK_INPUTS = 16;
+const QUICK_INPUTS = 64;
 
 class ResidentMemory {
   #most = process.resourceUsage().maxRSS;

@@ -31,5 +31,5 @@ it("finds nothing in any parser of outside bytes, with 5,000 inputs each", async
   expect(found).toEqual([]);
   expect(rows.map(({ target, inputs }) => [target, inputs])).toEqual(TARGETS.map(({ name }) => [name, 5000]));
   // A target whose parser refuses all that it is said to take would show nothing.
-  expect(rows.filter(({ accepted }) => accepted === 0).map(({ target }) => target)).toEqual(["kernel"]);
+  expect(rows.filter(({ accepted }) => accepted === 0).map(({ target }) => target)).toEqual([]);
 }, 1_800_000);

@@ -56,6 +56,8 @@ export interface PackedImage {
   readonly blockSize: number;
   /** All that are stored. */
   readonly blocks: () => Iterable<PackedBlock>;
+  /** Those that are not as in `parent`, another image with the same table. */
+  readonly changedBlocks: (parent: Uint8Array) => Iterable<PackedBlock>;
   /** The one that begins there; null where zeros are. */
   readonly blockAt: (at: number) => Uint8Array | null;
 }
@@ -89,6 +91,14 @@ export function openPacked(packed: Uint8Array): PackedImage {
     *blocks() {
       for (let index = 0; index < stored; index++) {
         yield { at: wordAt(WORDS_BEFORE_TABLE + index) * blockSize, bytes: bytesOf(index) };
+      }
+    },
+    *changedBlocks(parent) {
+      for (let index = 0; index < stored; index++) {
+        const from = start + index * blockSize;
+        const bytes = bytesOf(index);
+        if (Buffer.compare(bytes, parent.subarray(from, from + blockSize)) === 0) continue;
+        yield { at: wordAt(WORDS_BEFORE_TABLE + index) * blockSize, bytes };
       }
     },
     blockAt(at) {

@@ -15,8 +15,11 @@ export interface FuzzTarget {
   readonly isFixedSize?: boolean;
   /** How many bytes at an input's start stay as they are: no part of what the parser sees. Default: none. */
   readonly fixedHead?: (input: Uint8Array) => number;
-  /** Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. */
-  readonly repair?: (input: Uint8Array) => void;
+  /**
+   * Puts the format's checksums right after a mutation, in place, so that the parser looks further than them. `parent` is
+   * what the input was made from: there they are right, as far as they can be.
+   */
+  readonly repair?: (input: Uint8Array, parent: Uint8Array) => void;
   /** Errors that the parser is documented to throw beside guestboot's own. */
   readonly isRefusal?: (error: unknown) => boolean;
   /**

@@ -15,6 +15,8 @@ import { decompressKernel } from "../../../src/kernel/decompress.ts";
 import { readKernelImage } from "../../../src/kernel/kernel-image.ts";
 import { DEBIAN_INSTALLER } from "../../../fixtures/debian-installer.ts";
 import { call } from "../../filesystem/call.ts";
+import { noise } from "../../base/seeded.ts";
+import { bzImage, elf64, LINUX_XEN_NOTES, packed } from "../../kernel/kernel-bytes.ts";
 import { makeImage } from "../../initrd/ext2-image.ts";
 import { bytesOf, drain, type FuzzTarget } from "../target.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -89,14 +91,21 @@ function unifiedImage(): Uint8Array {
 export const bootFileTargets: readonly FuzzTarget[] = [
   {
     name: "kernel",
-    // The beginning of a real one; the whole would take a second to unpack each time. Neither has all of its payload.
-    seeds: () => [new Uint8Array(fs.readFileSync(DEBIAN_INSTALLER.kernel).subarray(0, 40_000)), elfKernel()],
+    // The beginning of a real one, whose payload would take a second to unpack each time, and whole ones that hold little.
+    seeds: () => [
+      new Uint8Array(fs.readFileSync(DEBIAN_INSTALLER.kernel).subarray(0, 40_000)),
+      elfKernel(),
+      ...(["gzip", "zstd"] as const).map((by) =>
+        bzImage(packed(by, elf64(LINUX_XEN_NOTES, Buffer.from(noise(1000, 7))))),
+      ),
+    ],
     largest: 64 * 1024,
     isFixedSize: true,
     run: async (input) => {
       readKernelImage({ bytes: input, isWhole: true });
       readKernelImage({ bytes: input, isWhole: false });
-      await drain(decompressKernel(memorySource(input), { maximumBytes: MOST }));
+      // What is no bzImage is handed on as it is.
+      await drain(decompressKernel(memorySource(input), { maximumBytes: MOST })).catch(ignoreUnsupported);
     },
   },
   {
@@ -141,6 +150,10 @@ export const bootFileTargets: readonly FuzzTarget[] = [
     },
   },
 ];
+
+function ignoreUnsupported(error: unknown): void {
+  if (!(error instanceof GuestbootError) || error.code !== "FEATURE_UNSUPPORTED") throw error;
+}
 
 /** The smallest that has Xen's notes: a program header of notes with one for the guest's OS (xen/include/public/elfnote.h). */
 function elfKernel(): Uint8Array {

@@ -5,7 +5,7 @@ import { makeIsoImage } from "../../../fixtures/iso-images.ts";
 import { updateCrc32c } from "../../../src/filesystem/crc32c.ts";
 import { checksumOf as checksumOfXfs } from "../../../src/filesystem/xfs/checksum.ts";
 import { noise } from "../../base/seeded.ts";
-import { makeForgeable as makeForgeableBtrfs } from "../../filesystem/btrfs-forge.ts";
+import { btrfs, COMPRESSIONS, compressible, makeBtrfsImage, withBtrfs } from "../../filesystem/btrfs-image.ts";
 import { call } from "../../filesystem/call.ts";
 import { explore, type ExplorationLimits } from "../../filesystem/explore.ts";
 import { makeXfsImage, makeXfsImageOf } from "../../filesystem/xfs-image.ts";
@@ -26,12 +26,21 @@ interface FilesystemSeeds {
   readonly blockSize: number;
   /** Images, each made from a folder of small files. */
   readonly make: (image: string, content: string) => readonly (() => void)[];
-  readonly repair?: (input: Uint8Array) => void;
+  readonly repair?: (input: Uint8Array, parent: Uint8Array) => void;
+  /** Of the largest folder: so many that it takes more than one block. */
+  readonly names?: number;
   /** Much of an image is never read: what is not in a seed is left out. */
   readonly isLarge?: boolean;
 }
 
-const filesystemTarget = ({ name, blockSize, make, repair, isLarge = false }: FilesystemSeeds): FuzzTarget => ({
+const filesystemTarget = ({
+  name,
+  blockSize,
+  make,
+  repair,
+  names = 60,
+  isLarge = false,
+}: FilesystemSeeds): FuzzTarget => ({
   name,
   isFixedSize: true,
   largest: LARGEST,
@@ -40,7 +49,7 @@ const filesystemTarget = ({ name, blockSize, make, repair, isLarge = false }: Fi
   seeds: () =>
     inTemporaryFolder((folder) => {
       const content = `${folder}/content`;
-      makeContent(content);
+      makeContent(content, names);
       const image = `${folder}/image`;
       return make(image, content).map((make) => {
         make();
@@ -54,13 +63,13 @@ const filesystemTarget = ({ name, blockSize, make, repair, isLarge = false }: Fi
 });
 
 /** Folders of a few and of many names, files in pieces, links. */
-function makeContent(folder: string): void {
+function makeContent(folder: string, names: number): void {
   fs.mkdirSync(`${folder}/boot/grub`, { recursive: true });
   fs.writeFileSync(`${folder}/boot/grub/grub.cfg`, "menuentry x { linux /boot/vmlinuz\n}\n");
   fs.writeFileSync(`${folder}/boot/vmlinuz`, noise(9000, 1));
   fs.writeFileSync(`${folder}/tiny`, "x");
   fs.mkdirSync(`${folder}/many`);
-  for (let index = 0; index < 60; index++) fs.writeFileSync(`${folder}/many/a-name-of-some-length-${index}`, "");
+  for (let index = 0; index < names; index++) fs.writeFileSync(`${folder}/many/a-name-of-some-length-${index}`, "");
   fs.symlinkSync("boot/vmlinuz", `${folder}/link`);
   fs.symlinkSync(`./${"./".repeat(100)}tiny`, `${folder}/long-link`);
 }
@@ -78,6 +87,31 @@ function makeFat(image: string, content: string, bits: number): void {
   for (const name of ["boot", "tiny", "many"]) {
     call("mcopy", ["-i", image, "-s", "-Q", `${content}/${name}`, "::/"], "mtools");
   }
+}
+
+/** Files plain, in pieces and compressed in each way, folders, a link, a subvolume: a tree of two levels. */
+function makeBtrfs(image: string): void {
+  makeBtrfsImage(image, 24, ["--mixed", "-n", "4096", "-m", "single", "-d", "single"]);
+  withBtrfs(image, "rw", (mounted) => {
+    const put = (name: string, bytes: Uint8Array | string) => fs.writeFileSync(`${mounted}/${name}`, bytes);
+    put("inline", "inline");
+    put("pieces", noise(24_000, 2));
+    call("sync", ["-f", mounted], "coreutils");
+    const fd = fs.openSync(`${mounted}/pieces`, "r+");
+    for (let at = 0; at < 12_000; at += 8192) fs.writeSync(fd, noise(4096, at + 3), 0, 4096, at);
+    fs.closeSync(fd);
+    for (const compression of COMPRESSIONS) {
+      fs.mkdirSync(`${mounted}/${compression}`);
+      btrfs("property", "set", `${mounted}/${compression}`, "compression", compression);
+      put(`${compression}/inline`, compressible(1000, 4));
+      put(`${compression}/file`, compressible(20_000, 5));
+    }
+    fs.mkdirSync(`${mounted}/folder`);
+    for (let index = 0; index < 40; index++) put(`folder/a-name-of-some-length-${index}`, String(index));
+    fs.symlinkSync("folder/a-name-of-some-length-7", `${mounted}/link`);
+    btrfs("subvolume", "create", `${mounted}/subvolume`);
+    put("subvolume/file", "in a subvolume");
+  });
 }
 
 export const filesystemTargets: readonly FuzzTarget[] = [
@@ -103,13 +137,15 @@ export const filesystemTargets: readonly FuzzTarget[] = [
   filesystemTarget({
     name: "btrfs",
     blockSize: 4096,
-    make: (image) => [() => makeForgeableBtrfs(image)],
+    make: (image) => [() => makeBtrfs(image)],
     repair: repairBtrfs,
     isLarge: true,
   }),
   filesystemTarget({
     name: "FAT",
     blockSize: 512,
+    // Each takes four entries of 32 bytes.
+    names: 20,
     make: (image, content) => [12, 16, 32].map((bits) => () => makeFat(image, content, bits)),
   }),
   filesystemTarget({
@@ -132,7 +168,7 @@ export const filesystemTargets: readonly FuzzTarget[] = [
   filesystemTarget({
     name: "ReiserFS",
     blockSize: 512,
-    make: (image) => [() => fs.writeFileSync(image, sampleImage("crashed"))],
+    make: (image) => [() => fs.writeFileSync(image, sampleImage("small"))],
     isLarge: true,
   }),
 ];
@@ -172,11 +208,11 @@ function seal(structure: Uint8Array, field: number): void {
 }
 
 /** Tree blocks are told by the filesystem's UUID, which each repeats. */
-function repairBtrfs(input: Uint8Array): void {
-  const { blocks, blockAt } = openPacked(input);
+function repairBtrfs(input: Uint8Array, parent: Uint8Array): void {
+  const { changedBlocks, blockAt } = openPacked(input);
   const uuid = blockAt(64 * 1024)?.subarray(32, 48);
   if (uuid === undefined) return;
-  for (const { bytes } of blocks()) {
+  for (const { bytes } of changedBlocks(parent)) {
     if (Buffer.compare(bytes.subarray(32, 48), uuid) !== 0) continue;
     const crc = ~updateCrc32c(0xffffffff, bytes, 32, bytes.length) >>> 0;
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, crc, true);
