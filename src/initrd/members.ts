@@ -27,6 +27,7 @@ export interface InitrdLimits {
 /** Far more files than any initrd has; it bounds what is kept for each. */
 const MOST_RECORDS = 2_000_000;
 const MOST_MEMBERS = 1000;
+const FIRST_PIECE = 4096;
 const PIECE = 256 * 1024;
 /** Bytes. */
 const COLLECT_EVERY = 2 * 1024 * 1024;
@@ -128,8 +129,9 @@ export function firstOffset(source: ByteSource): number {
 
 /** The first byte from `offset` on that is not zero, or the end. */
 export function skipZeros(source: ByteSource, offset: number): number {
-  for (let at = offset; at < source.size; at += PIECE) {
-    const stop = source.read(at, Math.min(PIECE, source.size - at)).findIndex((byte) => byte !== 0);
+  // Mostly there are none: the first piece is small.
+  for (let at = offset, length = FIRST_PIECE; at < source.size; at += length, length = Math.min(PIECE, 4 * length)) {
+    const stop = source.read(at, Math.min(length, source.size - at)).findIndex((byte) => byte !== 0);
     if (stop !== -1) return at + stop;
   }
   return source.size;
