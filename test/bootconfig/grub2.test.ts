@@ -579,6 +579,17 @@ describe("a script that means harm", () => {
     expect(error.code).toBe("BUDGET_EXCEEDED");
     expect(error.message).toMatch(new RegExp(what ?? ""));
   });
+
+  test("a caller may allow fewer steps than there are by default, and no more", () => {
+    const parse = (count: number, steps: number) => {
+      const own = volume(1, { "/vmlinuz": "kernel" });
+      const text = `${"true\n".repeat(count)}linux /vmlinuz\n`;
+      return parseGrub2(text, { path: "/boot/grub/grub.cfg", own, volumes: [own] }, { steps });
+    };
+    expect(parse(50, 1000).entries).toHaveLength(1);
+    expect(failureOf(() => parse(2000, 1000)).code).toBe("BUDGET_EXCEEDED");
+    expect(failureOf(() => parse(200_000, Number.MAX_SAFE_INTEGER)).code).toBe("BUDGET_EXCEEDED");
+  });
   test("in an entry's body costs that entry alone", () => {
     const config = readMenu(`${entries("a")}menuentry bad { while true; do true; done }\n`);
     expect(titles(config)).toEqual(["a"]);

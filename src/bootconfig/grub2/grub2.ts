@@ -42,13 +42,15 @@ export interface Grub2Options {
   readonly readBls?: BlsReader | null;
   /** Of "default", no other entry's body is run, and `numbers` is empty: that would take running them. */
   readonly wanted?: WantedEntries | undefined;
+  /** Statements, words and passes of loops after which it gives up. Default, and most: `MAX_STEPS`. */
+  readonly steps?: number | undefined;
 }
 
 /**
  * @throws NO_BOOT_ENTRY when no entry boots a kernel, with each one's reason; FILE_TOO_LARGE past 1 MiB; BUDGET_EXCEEDED
  */
 export function parseGrub2(text: string, place: ConfigPlace, options: Grub2Options = {}): NumberedBootConfig {
-  const { readBls = null, wanted = "all" } = options;
+  const { readBls = null, wanted = "all", steps = MAX_STEPS } = options;
   if (text.length > MAX_CONFIG_SIZE) {
     throw new GuestbootError("FILE_TOO_LARGE", `the boot config is larger than ${MAX_CONFIG_SIZE} characters`);
   }
@@ -56,7 +58,7 @@ export function parseGrub2(text: string, place: ConfigPlace, options: Grub2Optio
     place,
     files: new GuestFiles(place),
     readBls,
-    steps: new Budget("steps of the boot config", MAX_STEPS),
+    steps: new Budget("steps of the boot config", Math.min(steps, MAX_STEPS)),
     entries: new Budget("entries in the boot config", MAX_ENTRIES),
     configs: new Budget("characters in boot configs", MAX_TEXT),
     notes: new Notes(),
