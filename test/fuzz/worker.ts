@@ -38,6 +38,8 @@ interface Handed {
 const LARGEST_INPUT = 8 << 20;
 /** An input that takes so long has no end. */
 const ENDLESS_MS = 20_000;
+/** By the clock: of an input that waits and computes nothing. A busy machine gives one that computes little by then. */
+const STUCK_MS = 90_000;
 
 const RIGHTS = ["fs.read", "fs.write", "net", "child", "worker"] as const;
 
@@ -83,12 +85,12 @@ function superviseThread(assignment: Assignment): void {
   const handed: Handed = { assignment, given, state, input };
   const thread = new Worker(new URL(import.meta.url), { workerData: handed, stdout: false });
   const started = performance.now();
-  let last = { number: -1, since: started };
+  let last = { number: -1, since: started, used: usedMs() };
   const watch = setInterval(() => {
     const number = Atomics.load(state, 0);
     const now = performance.now();
-    if (number !== last.number) last = { number, since: now };
-    else if (now - last.since > ENDLESS_MS) tellEndless();
+    if (number !== last.number) last = { number, since: now, used: usedMs() };
+    else if (usedMs() - last.used > ENDLESS_MS || now - last.since > STUCK_MS) tellEndless();
   }, 500);
   thread.on("message", ({ result, kept }: Fuzzed) => {
     if (assignment.kept !== null) keep(kept, assignment.kept);
@@ -102,13 +104,23 @@ function superviseThread(assignment: Assignment): void {
 
   function tellEndless(): void {
     const bytes = Uint8Array.from(input.subarray(0, Atomics.load(state, 1)));
-    const finding: Finding = { kind: "endless", what: `no end after ${ENDLESS_MS} ms`, input: bytes };
+    const finding: Finding = {
+      kind: "endless",
+      what: `no end after ${Math.round(performance.now() - last.since)} ms`,
+      input: bytes,
+    };
     const inputs = Math.max(0, last.number - given.seeds.length - given.kept.length);
     const milliseconds = Math.round(performance.now() - started);
     const unknown = { accepted: 0, seeds: given.seeds.length, corpus: 0, reached: 0 };
     tell({ ...unknown, inputs, milliseconds, findings: [finding] });
     process.exit();
   }
+}
+
+/** What the process has computed so far, in milliseconds. */
+function usedMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function keptFiles(folder: string | null): string[] {
