@@ -1,11 +1,11 @@
 /**
  * What servers answer, byte for byte as the input has it, to the clients that really ask, over connections in memory.
- * Redirects are not followed: they would lead to no other server.
+ * One redirect is followed, to a second server that always answers in the same way.
  */
 import { GuestbootError } from "../../../src/base/errors.ts";
 import { openFtpRepository } from "../../../src/repository/ftp.ts";
 import { openHttpRepository } from "../../../src/repository/http.ts";
-import type { Repository } from "../../../src/repository/repository.ts";
+import type { FetchOptions, Repository } from "../../../src/repository/repository.ts";
 import * as memoryNet from "../memory-net.ts";
 import { serveAt, type Socket } from "../memory-net.ts";
 import { bytesOf, drain, type FuzzTarget } from "../target.ts";
@@ -21,10 +21,10 @@ const FTP_DATA_PORT = 1025;
 /** Bytes of memory that a body is received into. */
 const LENT = 16;
 
-async function useRepository(repository: Repository): Promise<void> {
+async function useRepository(repository: Repository, options: FetchOptions = {}): Promise<void> {
   await using open = repository;
   await open.look("file").catch(ignoreRefusal);
-  const result = await open.fetch("file");
+  const result = await open.fetch("file", options);
   if (result.outcome !== "content") return;
   const memory = new Uint8Array(LENT);
   result.lend?.(() => memory);
@@ -43,7 +43,7 @@ const HTTP_ANSWERS = [
   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfile\r\n0\r\n\r\n",
   "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
   "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n",
-  "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/4\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfile",
+  'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-7/8\r\nETag: "a"\r\nContent-Length: 4\r\n\r\nfile',
 ];
 
 const HTTP_WORDS = [
@@ -53,7 +53,10 @@ const HTTP_WORDS = [
   "HTTP/1.1 100 Continue\r\n\r\n",
 ];
 
-const HTTP_OPTIONS = { ...PATIENCE, maxRedirects: 0, retryWaits: [] };
+const HTTP_OPTIONS = { ...PATIENCE, maxRedirects: 1, retryWaits: [] };
+const HALF = { bytes: 4, size: 8, etag: '"a"' };
+const REDIRECTED_PORT = 1;
+const REDIRECTED = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfile";
 
 /** The second request is to be made, whatever came of the first. */
 function ignoreRefusal(error: unknown): void {
@@ -100,7 +103,10 @@ export const serverTargets: readonly FuzzTarget[] = [
     run: async (input) => {
       withoutNetwork();
       serveAt(HTTP_PORT, (socket) => socket.once("data", () => socket.end(input)));
-      await useRepository(openHttpRepository("http://127.0.0.1/", null, HTTP_OPTIONS));
+      serveAt(REDIRECTED_PORT, (socket) => socket.once("data", () => socket.end(REDIRECTED)));
+      // Who answers with a part was asked for the rest.
+      const options = Buffer.from(input).includes(" 206 ") ? { rest: HALF } : {};
+      await useRepository(openHttpRepository("http://127.0.0.1/", null, HTTP_OPTIONS), options);
     },
   },
   {
