@@ -20,7 +20,7 @@ const modulesIn = (folder: string, names: readonly string[]) => names.map((name)
 export const PARTS: readonly [Part, ...Part[]] = [
   { name: "snapshot", entries: ["cli/start-snapshot.ts"] },
   // Before the installation, which may patch too: a patch needs nothing else of it.
-  { name: "patch", entries: ["cli/patch.ts"] },
+  { name: "patch", entries: ["cli/patch.ts", "pipeline/newc-members.ts"] },
   {
     name: "installation",
     entries: [

@@ -20,6 +20,8 @@ export interface FileReference {
   readonly path: string;
   /** The part of the file that is meant, in bytes: a section of a unified kernel image. Default: all of it. */
   readonly section?: { readonly offset: number; readonly length: number } | undefined;
+  /** Of a ramdisk: it is put into an archive as the file of that name (GRUB's `newc:NAME:FILE`). Default: as it is. */
+  readonly member?: string | undefined;
 }
 
 /** One step on the way to an entry: what it is in the menu that it stands in. */
@@ -95,6 +97,8 @@ export interface BootConfig {
 export interface ConfigPlace extends Surroundings {
   /** The config's absolute path in `own`. */
   readonly path: string;
+  /** Of syslinux: the folder in `own` that absolute paths begin at. Default: its root. */
+  readonly root?: string | undefined;
 }
 
 /**

@@ -176,10 +176,13 @@ async function choose(start: DiskStart, guest: OpenStart): Promise<Chosen> {
   const asked = start.menu === null ? null : await ask(start, search, start.menu);
   const found = asked ?? findOrGuess(search, start.entry, start.guess);
   for (const warning of found.warnings) start.warn(warning);
+  const files = found.entry.ramdisks;
+  const hasMembers = files.some(({ member }) => member !== undefined);
   return {
     kernel: found.kernel,
     kernelPath: found.entry.kernel.path,
-    ramdisks: found.ramdisks,
+    // Loaded here: few guests have such ramdisks.
+    ramdisks: hasMembers ? (await import("./newc-members.ts")).joinedMembers(files, found.ramdisks) : found.ramdisks,
     ramdiskPaths: found.entry.ramdisks.map((ramdisk) => ramdisk.path),
     arguments: [{ text: found.entry.arguments, escaped: false }, ...start.extraArguments],
   };

@@ -103,11 +103,14 @@ function readMediumFiles(medium: ByteSource): MediumFiles {
     if (picked === undefined) throw nothingBoots(`${path} names ${entry.kernel.path}, which is not on it`);
     return {
       kernel: below(picked.kernel),
-      ramdisks: picked.ramdisks.map(below),
+      ramdisks: picked.ramdisks.filter(isWhole).map(below),
       config: path,
       title: picked.title,
       warnings: [
         ...config.notes,
+        ...picked.ramdisks
+          .filter((file) => !isWhole(file))
+          .map(({ path: name }) => `${name} is passed over: an installation starts without that file in its ramdisk`),
         ...(isDefaultThere
           ? []
           : [`${entry.kernel.path} of the default entry is not on the medium: the next is taken`]),
@@ -124,6 +127,9 @@ const NOTHING_THERE: ReadonlySet<string> = new Set(["NO_BOOT_CONFIG", "NO_BOOT_E
 function isThere(filesystem: GuestFilesystem, { kernel, ramdisks }: BootEntry): boolean {
   return [kernel, ...ramdisks].every((file) => filesystem.find(file.path)?.kind === "file");
 }
+
+/** Not one that GRUB would put into a ramdisk under a name of its own. */
+const isWhole = (file: FileReference): boolean => file.member === undefined;
 
 const below = (file: FileReference): string => file.path.replace(/^\/+/, "");
 

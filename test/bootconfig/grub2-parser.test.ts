@@ -18,6 +18,10 @@ const LINES = [
   "menuentry 'a\n}' { a#b }",
   "[ a = b ]; ! c",
   "x=1 y='2 3'",
+  "menuentry 'a' --class b $option 'c $d' { linux $k $k; initrd $i }",
+  `echo $a '$b' "c" $c`,
+  "$command x",
+  "echo $a$b $a.",
 ];
 
 /** A script of a few lines that come again and again, on their own and inside of others, indented anew each time. */
@@ -59,7 +63,7 @@ describe("statements that are repeated", () => {
   });
 
   it("are read once", () => {
-    const [unit] = parseScript("if true; then\n  insmod $x\n\tinsmod $x\nfi\n");
+    const [unit] = parseScript("if true; then\n  insmod $x\n  insmod $x\nfi\n");
     const statement = unit?.kind === "statements" ? unit.statements[0] : undefined;
     const body = statement?.kind === "if" ? (statement.branches[0]?.body ?? []) : [];
     expect(body).toHaveLength(2);

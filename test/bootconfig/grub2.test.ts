@@ -35,10 +35,18 @@ describe("an entry", () => {
       ramdisks: [{ path: "/ucode" }, { path: "/initrd" }],
     });
   });
-  test("says which file that GRUB would wrap into its ramdisk is missing there", () => {
-    const config = readMenu("menuentry a {\n linux /k\n initrd /i newc:etc/conf:/conf /j\n}\n");
-    expect(config.entries[0]?.ramdisks.map(({ path }) => path)).toEqual(["/i", "/j"]);
-    expect(config.notes.join()).toMatch(/"newc:etc\/conf:\/conf".* without that file/);
+  test("names the files that GRUB puts into its ramdisk, each with its name there", () => {
+    const config = readMenu("menuentry a {\n linux /k\n initrd /i newc:etc/conf:(hd0,msdos1)/conf /j\n}\n");
+    expect(config.entries[0]?.ramdisks).toEqual([
+      { device: null, path: "/i" },
+      { device: null, path: "/conf", member: "etc/conf" },
+      { device: null, path: "/j" },
+    ]);
+    expect(config.notes).toEqual([]);
+  });
+  test("does not boot where such a file has no name, as in GRUB", () => {
+    const config = readMenu(`menuentry a {\n linux /k\n initrd newc:conf\n}\n${entries("b")}`);
+    expect(titles(config)).toEqual(["b"]);
   });
   test.for(["linux", "linux16", "linuxefi", "linux.xen"])("is loaded by %s", (command) => {
     expect(
@@ -410,6 +418,20 @@ describe("other files", () => {
       expect(config).toMatchObject({ default: 1, timeout: 5 });
       const moved = readMenu("syslinux_source -c /live /isolinux/isolinux.cfg\n", own);
       expect(moved.entries[0]?.kernel.path).toBe("/live/1");
+    });
+    test("syslinux_configfile --root says where absolute paths begin, also those of files that it reads", () => {
+      const live = volume(1, {
+        "/live/cfg": "LABEL a\n LINUX /k\n INITRD i,/j\nINCLUDE /more.cfg\n",
+        "/live/sub/more.cfg": "LABEL b\n LINUX /../b\n",
+      });
+      for (const option of ["--root=/live/sub/", "-r /live/sub", "-i -r (hd0,msdos1)/live/sub"]) {
+        const { entries: read, notes } = readMenu(`syslinux_configfile ${option} /live/cfg\n`, live);
+        expect(read.map(({ kernel, ramdisks }) => [kernel.path, ...ramdisks.map((file) => file.path)])).toEqual([
+          ["/live/sub/k", "/live/i", "/live/sub/j"],
+          ["/live/sub/b"],
+        ]);
+        expect(notes.join()).not.toContain("passed over");
+      }
     });
     test("an entry that opens one is a submenu of its entries", () => {
       const config = readMenu(`${entries("a")}menuentry Old { legacy_configfile /menu.lst }\nset default="Old>2"`, own);

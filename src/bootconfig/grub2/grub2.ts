@@ -63,6 +63,7 @@ export function parseGrub2(text: string, place: ConfigPlace, options: Grub2Optio
     configs: new Budget("characters in boot configs", MAX_TEXT),
     notes: new Notes(),
     passwords: [],
+    searches: new Map(),
     trail: [],
   };
   const first: Menu = { items: [], environment: environmentOf(place, run.files) };

@@ -22,7 +22,7 @@ export interface Lexer {
    * The words of the command that stands there or on the next line that is not empty, where all are plain, and passes
    * over them; null, and stays, where one takes a closer look. Which are reserved words is the parser's business.
    */
-  plainWords(position: number): readonly string[] | null;
+  plainWords(position: number): string[] | Word[] | null;
   /** Does the line end where the last token did? */
   isAtLineEnd(): boolean;
   /** Does a block begin there? */
@@ -41,11 +41,13 @@ const NAME = /[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@#]/y;
 
 /** A piece of a plain word; it never fits in two ways, so that what does not fit is found out at once. */
 const PIECE = String.raw`(?:[^\s{}|&;<>$"'\\*?[\]]|\[(?!\[)|\](?!\])|'[^']*'|"[^"\\$]*")`;
+/** A word of such pieces, or one that is a variable as a whole. */
+const WORD = String.raw`(?!#)(?:${PIECE}+|\$[A-Za-z_][A-Za-z0-9_]*(?![^ \t\n;{}]))`;
 /**
- * The words of a command, from its line's beginning on, where none has a variable, a pattern or an escape. Read so, a
- * line takes a few steps and no object a word.
+ * The words of a command, from its line's beginning on, where none has a pattern, an escape or a variable in its midst.
+ * Read so, a line takes a few steps and no object a word.
  */
-const PLAIN_WORDS = new RegExp(String.raw`[ \t\n]*((?!#)${PIECE}+(?:[ \t]+(?!#)${PIECE}+)*)[ \t]*(?=[\n;{}]|$)`, "y");
+const PLAIN_WORDS = new RegExp(String.raw`[ \t\n]*${WORD}(?:[ \t]+${WORD})*[ \t]*(?=[\n;{}]|$)`, "y");
 const QUOTED_WORD = /(?:[^ \t"']|'[^']*'|"[^"]*")+/g;
 
 /** Characters by their codes: reading them so takes no object each. */
@@ -77,7 +79,7 @@ for (const [characters, effect] of [
 const NO_PARTS: readonly WordPart[] = [];
 
 export function lexer(text: string): Lexer {
-  /** Configs say the same words again and again: each is kept once. */
+  /** By their sources. Configs say the same words again and again: each is kept once. */
   const simpleWords = new Map<string, Word>();
   let position = 0;
   let countedTo = 0;
@@ -119,11 +121,7 @@ export function lexer(text: string): Lexer {
         if (end > start && effectAt(text, end) === ENDS) {
           position = end;
           const simple = text.slice(start, end);
-          let word = simpleWords.get(simple);
-          if (word === undefined) {
-            word = { kind: "word", literal: simple, parts: NO_PARTS };
-            simpleWords.set(simple, word);
-          }
+          const word = keptWord(simple, () => ({ kind: "word", literal: simple, parts: NO_PARTS }));
           return { kind: "word", word, plain: simple, start };
         }
         const read = readWord(text, position);
@@ -138,6 +136,23 @@ export function lexer(text: string): Lexer {
     }
   };
 
+  const keptWord = (source: string, make: () => Word): Word => {
+    let word = simpleWords.get(source);
+    if (word === undefined) {
+      word = make();
+      simpleWords.set(source, word);
+    }
+    return word;
+  };
+
+  /** A word without patterns and escapes, from its source. */
+  const wordOf = (source: string): Word =>
+    keptWord(source, () =>
+      source.startsWith("$")
+        ? { kind: "word", literal: null, parts: [{ kind: "variable", name: source.slice(1), quoted: false }] }
+        : { kind: "word", literal: unquoted(source), parts: NO_PARTS },
+    );
+
   return {
     next,
     skipToLine() {
@@ -149,10 +164,14 @@ export function lexer(text: string): Lexer {
     },
     plainWords(at) {
       PLAIN_WORDS.lastIndex = at;
-      const source = PLAIN_WORDS.exec(text)?.[1];
-      if (source === undefined) return null;
+      // Not `exec`, whose answer is an object with the words in it once more.
+      if (!PLAIN_WORDS.test(text)) return null;
       position = PLAIN_WORDS.lastIndex;
-      return splitPlain(source);
+      const source = text.slice(at, position).trim();
+      if (!source.includes("$")) return splitPlain(source);
+      const words = source.match(QUOTED_WORD) ?? [];
+      // Quoted, a dollar sign is one.
+      return words.some((word) => word.startsWith("$")) ? words.map(wordOf) : words.map(unquoted);
     },
     position: () => position,
     isAtBlock: () => text.charCodeAt(position) === OPEN,
@@ -190,6 +209,7 @@ function splitPlain(source: string): string[] {
   return words;
 }
 
+/** The text of such a word. */
 function unquoted(word: string): string {
   if (!word.includes("'") && !word.includes('"')) return word;
   const first = word[0];

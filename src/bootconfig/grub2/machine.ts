@@ -6,6 +6,7 @@ import type { Budget } from "../../base/budget.ts";
 import { quote } from "../../base/printable.ts";
 import type { BootEntry, ConfigPlace, FileReference, MenuPassword } from "../boot-config.ts";
 import type { GuestVolume } from "../guest-volume.ts";
+import type { SearchEnd } from "./commands/devices.ts";
 import type { Environment } from "./environment.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import type { Block, Statement } from "./syntax.ts";
@@ -40,7 +41,7 @@ export interface Loaded {
   /** A multiboot kernel: a hypervisor, whose first module is the kernel. */
   multiboot: FileReference | null;
   modules: { readonly file: FileReference; readonly arguments: string }[];
-  ramdisks: FileReference[];
+  ramdisks: readonly FileReference[];
   /** Why what was loaded last cannot be booted here. */
   refused: string | null;
 }
@@ -79,6 +80,8 @@ export interface Run {
   /** What the config has to say, without its entries. */
   readonly notes: Notes;
   readonly passwords: MenuPassword[];
+  /** How searches end, by their words; null for those that must be run. */
+  readonly searches: Map<readonly string[], SearchEnd | null>;
   /** Which other files were read, a sentence each, for `--explain`. */
   readonly trail: string[];
 }

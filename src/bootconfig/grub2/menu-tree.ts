@@ -8,6 +8,7 @@ import { empty } from "./commands/loading.ts";
 import { execute, executeText } from "./execute.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import { NEXT, Notes, shown, type Loaded, type Machine, type Menu, type MenuItem, type Run } from "./machine.ts";
+import { loadedPlainly } from "./plain-body.ts";
 import type { Statement } from "./syntax.ts";
 
 /** What a menu's line does when it is chosen. */
@@ -113,11 +114,19 @@ const entryOutcome = (entry: BootEntry, notes: readonly string[] = NONE): Outcom
 };
 const nothing = (reason: string): Outcome => ({ kind: "entry", entry: null, reason, notes: NONE });
 
-function runItem(level: Level, item: MenuItem & { readonly kind: "entry" | "submenu" }, step: MenuStep): Outcome {
+type OwnItem = MenuItem & { readonly kind: "entry" | "submenu" };
+
+function runItem(level: Level, item: OwnItem, step: MenuStep): Outcome {
   const { run, menu, functions, around } = level;
+  if (item.kind === "entry") {
+    const loaded = loadedPlainly(run, menu, functions, item.block.body);
+    if (loaded !== null) {
+      const { kernel, ramdisks, notes } = loaded;
+      const booted = { kernel: kernel.file, ramdisks, arguments: kernel.arguments };
+      return entryOutcome(entryOf(level, item, step, booted), notes);
+    }
+  }
   const isSubmenu = item.kind === "submenu";
-  const isLocked = level.isGuarded && !item.isUnrestricted;
-  const passwords = item.users === null ? NONE : passwordsOf(run, usersOf(item.users));
   const environment = isSubmenu ? menu.environment.inherited() : menu.environment.copy();
   environment.set("chosen", level.path + nameInPath(step));
   // The menu's own does not reach into what it opens: GRUB hands on what is left of a path, mostly nothing.
@@ -132,27 +141,40 @@ function runItem(level: Level, item: MenuItem & { readonly kind: "entry" | "subm
     if (around.length >= MAX_DEPTH) {
       throw new GuestbootError("BUDGET_EXCEEDED", `submenus are nested more than ${MAX_DEPTH} deep`);
     }
-    const { position, title, id } = step;
     // What opens as a menu is locked as an entry is.
-    const here: readonly MenuStep[] = [...around, { position, title, id, isLocked, passwords }];
+    const here: readonly MenuStep[] = [...around, { ...step, ...guardOf(level, item) }];
     const nodes = readMenu({ ...run, files }, opened, machine.functions, here);
     return { kind: "menu", nodes, default: opened.environment.get("default") ?? null };
   }
   const loaded = bootedBy(machine.loaded);
   if (typeof loaded === "string") return nothing(loaded);
-  const entry: BootEntry = {
+  return entryOutcome(entryOf(level, item, step, loaded), notes.lines());
+}
+
+function entryOf(
+  level: Level,
+  item: OwnItem,
+  step: MenuStep,
+  { kernel, ramdisks, arguments: words }: Booted,
+): BootEntry {
+  const { isLocked, passwords } = guardOf(level, item);
+  return {
     title: step.title,
     id: step.id,
     submenu: level.titles,
-    location: [...around, step],
-    kernel: loaded.kernel,
-    ramdisks: loaded.ramdisks,
-    arguments: loaded.arguments,
+    location: [...level.around, step],
+    kernel,
+    ramdisks,
+    arguments: words,
     isLocked,
     passwords,
     hotkey: item.hotkey,
   };
-  return entryOutcome(entry, notes.lines());
+}
+
+function guardOf({ run, isGuarded }: Level, { isUnrestricted, users }: OwnItem) {
+  const passwords = users === null ? NONE : passwordsOf(run, usersOf(users));
+  return { isLocked: isGuarded && !isUnrestricted, passwords };
 }
 
 /** The loopback devices that a body makes are its own. @returns the files as it has left them, for a menu below it */
@@ -202,10 +224,15 @@ export function newMachine(run: Run, menu: Menu, notes: Notes, functions: Functi
   };
 }
 
+/** What was loaded, as an entry has it. */
+interface Booted {
+  readonly kernel: FileReference;
+  readonly ramdisks: readonly FileReference[];
+  readonly arguments: string;
+}
+
 /** What was loaded as an entry has it, or why it boots no kernel. */
-export function bootedBy(
-  loaded: Loaded,
-): { kernel: FileReference; ramdisks: readonly FileReference[]; arguments: string } | string {
+export function bootedBy(loaded: Loaded): Booted | string {
   const { kernel, multiboot, modules, ramdisks, refused } = loaded;
   if (refused !== null) return refused;
   if (multiboot !== null) {

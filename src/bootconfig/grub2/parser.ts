@@ -8,7 +8,7 @@
 import { Budget } from "../../base/budget.ts";
 import { lexer, type Lexer, type Token } from "./lexer.ts";
 import { SyntaxFault, unexpected } from "./syntax-fault.ts";
-import type { Argument, Block, PlainCommand, SimpleCommand, Statement, Unit } from "./syntax.ts";
+import type { Argument, Block, PlainCommand, SimpleCommand, Statement, Unit, Word } from "./syntax.ts";
 
 /** Statements inside statements. */
 const MAX_NESTING = 100;
@@ -32,22 +32,19 @@ const RESERVED = new Set("case do done elif else esac fi for function if in sele
 /** Reserved even among a command's arguments. */
 const NEVER_ARGUMENTS = new Set(["[[", "]]"]);
 
-/** A statement from its line's first word to that line's end, or to the end of the line that completes it. */
+/** A statement that was read before, from the line end before it to that after it. */
 interface Remembered {
-  /** With its last line end. */
+  /** With the first of these line ends, and without the last. */
   readonly source: string;
   readonly statement: Statement;
   /** Statements inside statements in it, itself counted. */
   readonly height: number;
 }
 
-/** Of a line that statements are remembered by. */
-const MAX_KEY = 120;
-
 class Parser {
   readonly #text: string;
   readonly #lexer: Lexer;
-  /** By the beginning of their first lines. The entries of a config have most of their statements in common. */
+  /** By their first lines, as in `source`. The entries of a config have most of their statements in common. */
   readonly #remembered = new Map<string, Remembered>();
   readonly #budget = new Budget("words and operators in the boot config", MAX_TOKENS);
   #ahead: Token | null = null;
@@ -90,13 +87,14 @@ class Parser {
   }
 
   /** The command that stands there, where its words are plain; it is passed over then. Else null. */
-  #plainCommand(start: number): PlainCommand | null {
+  #plainCommand(start: number): PlainCommand | SimpleCommand | null {
     if (this.#depth >= MAX_NESTING) return null;
     const words = this.#lexer.plainWords(start);
-    const name = words?.[0];
-    if (words === null || name === undefined) return null;
+    const first = words?.[0];
+    if (words === null || first === undefined) return null;
+    const name = typeof first === "string" ? first : first.literal;
     // Quoted it would be none, but that is for a closer look.
-    if (name === "!" || RESERVED.has(name)) {
+    if (name === null || name === "!" || RESERVED.has(name)) {
       this.#lexer.moveTo(start);
       return null;
     }
@@ -105,38 +103,49 @@ class Parser {
     this.#deepest = Math.max(this.#deepest, this.#depth);
     const block = this.#lexer.isAtBlock() ? this.#block() : null;
     this.#depth -= 1;
-    return { kind: "plain", name, words: words.slice(1), block };
+    if (areWords(words)) return { kind: "command", words: block === null ? words : [...words, block] };
+    words.shift();
+    return { kind: "plain", name, words, block };
   }
 
-  /** The statement that stands there, where one of the same words has been read before; it is passed over then. */
-  #recall(start: number): Statement | null {
-    const known = this.#remembered.get(this.#keyOf(start));
-    if (known === undefined || this.#depth + known.height > MAX_NESTING) return null;
-    if (!this.#text.startsWith(known.source, start)) return null;
-    this.#budget.spend();
-    this.#deepest = Math.max(this.#deepest, this.#depth + known.height);
-    // Up to its line end, which is part of what is remembered.
-    this.#lexer.moveTo(start + known.source.length - 1);
-    return known.statement;
+  /** Passes over statements that have been read before, and adds them to the others. @returns whether there are any */
+  #recall(lineEnd: number, statements: Statement[]): boolean {
+    let start = lineEnd;
+    for (;;) {
+      const next = this.#text.indexOf("\n", start + 1);
+      if (next < 0) break;
+      const known = this.#remembered.get(this.#text.slice(start, next));
+      if (known === undefined || this.#depth + known.height > MAX_NESTING) break;
+      const end = start + known.source.length;
+      // Of one that has more lines the first is not enough.
+      if (end !== next && !(this.#text.startsWith(known.source, start) && this.#text[end] === "\n")) break;
+      this.#budget.spend();
+      this.#deepest = Math.max(this.#deepest, this.#depth + known.height);
+      statements.push(known.statement);
+      start = end;
+    }
+    this.#lexer.moveTo(start);
+    return start > lineEnd;
   }
 
-  /** Reads a statement and keeps it for those that look the same. */
-  #remember(start: number): Statement {
+  /** Keeps a statement for those that look the same. @param start of the line end before it. @param end of that after */
+  #remember(start: number, end: number, statement: Statement, height: number): void {
+    const source = this.#text.slice(start, end);
+    const next = source.indexOf("\n", 1);
+    this.#remembered.set(next < 0 ? source : source.slice(0, next), { source, statement, height });
+  }
+
+  /** The statement behind a line end, kept where another follows it. */
+  #statementOfLine(start: number): Statement {
     const before = this.#deepest;
     this.#deepest = this.#depth;
     const statement = this.#statement();
     const end = this.#peek();
     if (end.kind === "\n" && statement.kind !== "function") {
-      const source = this.#text.slice(start, end.start + 1);
-      this.#remembered.set(this.#keyOf(start), { source, statement, height: this.#deepest - this.#depth });
+      this.#remember(start, end.start, statement, this.#deepest - this.#depth);
     }
     this.#deepest = Math.max(this.#deepest, before);
     return statement;
-  }
-
-  #keyOf(start: number): string {
-    const end = this.#text.indexOf("\n", start);
-    return this.#text.slice(start, Math.min(end < 0 ? this.#text.length : end, start + MAX_KEY));
   }
 
   #statement(): Statement {
@@ -262,18 +271,23 @@ class Parser {
     const statements: Statement[] = [];
     let delimited = true;
     for (;;) {
-      const plain = this.#isAtLineEnd() ? this.#plainCommand(this.#lexer.position()) : null;
-      const line = plain === null ? this.#nextLine() : null;
-      const known = plain ?? (line === null ? null : this.#recall(line));
-      if (known === null) {
+      const lineEnd = this.#lineEnd();
+      if (lineEnd !== null && this.#recall(lineEnd, statements)) delimited = true;
+      const start = lineEnd === null ? null : this.#lexer.position();
+      const plain = start === null ? null : this.#plainCommand(start);
+      if (plain !== null) {
+        statements.push(plain);
+        if (this.#isAtLineEnd()) {
+          if (start !== null && isRepeated(plain)) this.#remember(start, this.#lexer.position(), plain, 1);
+          delimited = true;
+          continue;
+        }
+      } else {
+        if (start !== null) this.#lexer.skipToLine();
         const token = this.#peek();
         if (statements.length > 0 && isEnd(token) && (delimited || !needsDelimiter)) return statements;
         if (!delimited) throw unexpected(token);
-        statements.push(line === null ? this.#statement() : this.#remember(line));
-      } else {
-        statements.push(known);
-        delimited = true;
-        if (this.#isAtLineEnd()) continue;
+        statements.push(start === null ? this.#statement() : this.#statementOfLine(start));
       }
       const { kind } = this.#peek();
       delimited = kind === ";" || kind === "\n";
@@ -281,13 +295,12 @@ class Parser {
     }
   }
 
-  /** Where a line has ended: the position of the next that is not empty; nothing of it has been read ahead. */
-  #nextLine(): number | null {
-    if (!this.#isAtLineEnd()) {
-      if (this.#peek().kind !== "\n") return null;
-      this.#take();
-    }
-    return this.#lexer.skipToLine();
+  /** Where a line has ended, its end; nothing behind it has been read ahead. */
+  #lineEnd(): number | null {
+    if (this.#isAtLineEnd()) return this.#lexer.position();
+    if (this.#peek().kind !== "\n") return null;
+    this.#take();
+    return this.#lexer.position() - 1;
   }
 
   #isAtLineEnd(): boolean {
@@ -331,6 +344,16 @@ class Parser {
   #take(): void {
     this.#ahead = null;
   }
+}
+
+function areWords(words: readonly string[] | readonly Word[]): words is readonly Word[] {
+  return typeof words[0] !== "string";
+}
+
+/** Is it likely to stand in other entries too? What an entry loads and an entry itself are not. */
+function isRepeated(command: PlainCommand | SimpleCommand): boolean {
+  if (command.kind === "command") return command.words.at(-1)?.kind !== "block";
+  return command.block === null && !/^(?:linux|initrd)/.test(command.name);
 }
 
 function plainOf(words: readonly Argument[]): PlainCommand | null {

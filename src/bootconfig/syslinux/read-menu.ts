@@ -82,11 +82,15 @@ export function readSyslinuxMenu(text: string, place: ConfigPlace, note: (line: 
   return menu;
 }
 
-/** `path` below `folder`, unless it is absolute; `.` and `..` resolved as text. */
-function resolvePath(folder: string, path: string): string {
+/** `path` below `folder`; one that is absolute, below the place's root. `.` and `..` resolved as text. */
+function resolvePath({ root = "" }: ConfigPlace, folder: string, path: string): string {
   const forward = path.replaceAll("\\", "/");
+  return forward.startsWith("/") ? normalised(`${root}${normalised(forward)}`) : normalised(`${folder}/${forward}`);
+}
+
+function normalised(path: string): string {
   const parts: string[] = [];
-  for (const part of (forward.startsWith("/") ? forward : `${folder}/${forward}`).split("/")) {
+  for (const part of path.split("/")) {
     if (part === "..") parts.pop();
     else if (part !== "" && part !== ".") parts.push(part);
   }
@@ -98,8 +102,8 @@ function resolvePath(folder: string, path: string): string {
  * loader looked. The first when it is at neither.
  */
 export function findFile(place: ConfigPlace, folder: string, path: string): string {
-  const beside = resolvePath(folder, path);
-  const above = resolvePath("/", path);
+  const beside = resolvePath(place, folder, path);
+  const above = resolvePath(place, folder, `/${path}`);
   if (beside === above || exists(place, beside)) return beside;
   return exists(place, above) ? above : beside;
 }
@@ -275,27 +279,25 @@ function readMenuCommand(value: string, where: Where, state: State, reading: Rea
 /** `CONFIG FILE [FOLDER]`: another config, which begins anew. */
 function readConfig(value: string, where: Where, submenu: readonly string[], reading: Reading): void {
   const { word, rest } = splitWord(value);
-  const folder = rest === "" ? where.folder : resolvePath(where.folder, splitWord(rest).word);
+  const folder = rest === "" ? where.folder : resolvePath(reading.place, where.folder, splitWord(rest).word);
   const isInclude = reading.menu.labels.length > 0;
   if (submenu.length > MAX_DEPTH) {
     throw new GuestbootError("BUDGET_EXCEEDED", `menus inside menus deeper than ${MAX_DEPTH}: gave up`);
   }
   // The file's own name is below the folder of the config that names it.
   const file = findFile(reading.place, where.folder, word);
-  readFile(
-    word === "" ? "" : file,
-    { ...where, folder },
-    { label: null, submenu, begun: 0 },
-    { ...reading, isInclude },
-  );
+  if (word === "") return;
+  readAt(file, { ...where, folder }, { label: null, submenu, begun: 0 }, { ...reading, isInclude });
 }
 
 function readFile(name: string, where: Where, state: State, reading: Reading): void {
+  if (name !== "") readAt(findFile(reading.place, where.folder, name), where, state, reading);
+}
+
+function readAt(path: string, where: Where, state: State, reading: Reading): void {
   const { place, note } = reading;
-  if (name === "") return;
-  const path = findFile(place, where.folder, name);
   if (where.trail.includes(path) || where.trail.length > MAX_DEPTH) {
-    note(`${quote(name)} is not read again: the files include each other in a circle`);
+    note(`${quote(path)} is not read again: the files include each other in a circle`);
     return;
   }
   let text: string;
@@ -305,7 +307,7 @@ function readFile(name: string, where: Where, state: State, reading: Reading): v
     text = decodeText(content.read(0, content.size));
   } catch (error) {
     if (!(error instanceof GuestbootError)) throw error;
-    note(`${quote(name)}, which the config includes, is passed over: ${error.message}`);
+    note(`${quote(path)}, which the config includes, is passed over: ${error.message}`);
     return;
   }
   readText(text, { ...where, trail: [...where.trail, path] }, state, reading);

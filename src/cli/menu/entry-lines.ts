@@ -18,8 +18,14 @@ export function linesOfEntry(entry: BootEntry, files: GuestFiles): string[] {
   const name = (file: FileReference) => nameOfReference(file, files);
   return [
     `${word} ${name(entry.kernel)}${entry.arguments === "" ? "" : ` ${entry.arguments}`}`,
-    ...entry.ramdisks.map((ramdisk) => `initrd ${name(ramdisk)}`),
+    ...entry.ramdisks.map((ramdisk) => `initrd ${nameOfRamdisk(ramdisk, files)}`),
   ];
+}
+
+/** With the name that GRUB puts it into a ramdisk by, where it has one. */
+function nameOfRamdisk(file: FileReference, files: GuestFiles): string {
+  const name = nameOfReference(file, files);
+  return file.member === undefined ? name : `newc:${file.member}:${name}`;
 }
 
 /** What lines have named so far. */
@@ -47,6 +53,11 @@ export function addLine(
 ): PartialEntry | null {
   const { word, rest } = firstWord(line);
   const reference = (name: string) => known.get(name) ?? parseReference(splitWords(name)[0] ?? "", entry.files);
+  const ramdisk = (name: string): FileReference => {
+    const [, member, file] = /^newc:([^:]*):(.+)$/.exec(name) ?? [];
+    if (known.has(name) || member === undefined || file === undefined) return reference(name);
+    return { ...reference(file), member };
+  };
   if (word === "") return entry;
   if (KERNEL_WORDS.has(word)) {
     const { word: name, rest: given } = firstWord(rest);
@@ -58,7 +69,7 @@ export function addLine(
   if (RAMDISK_WORDS.has(word)) {
     const names = rest.match(/(?:\\.|[^\s\\])+/g) ?? [];
     if (names.length === 0) throw new GuestbootError("USAGE", `${word} names no file: ${word} /boot/initrd.img`);
-    return { ...entry, ramdisks: [...entry.ramdisks, ...names.map(reference)] };
+    return { ...entry, ramdisks: [...entry.ramdisks, ...names.map(ramdisk)] };
   }
   if (word === "root") {
     if (rest === "") throw new GuestbootError("USAGE", "root names no device: root (hd0,1)");
@@ -81,7 +92,10 @@ export function finishEntry(
 
 /** The entry that edited lines make. What is left as it was shown keeps its meaning. @throws USAGE naming the line */
 export function entryOfLines(lines: readonly string[], from: BootEntry, files: GuestFiles): BootEntry {
-  const known = new Map([from.kernel, ...from.ramdisks].map((file) => [nameOfReference(file, files), file]));
+  const known = new Map([
+    [nameOfReference(from.kernel, files), from.kernel],
+    ...from.ramdisks.map((file): [string, FileReference] => [nameOfRamdisk(file, files), file]),
+  ]);
   let partial = emptyEntry(files);
   lines.forEach((line, index) => {
     try {

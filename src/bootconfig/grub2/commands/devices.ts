@@ -8,6 +8,7 @@
 import { GuestbootError } from "../../../base/errors.ts";
 import type { GuestFilesystem } from "../../../filesystem/filesystem.ts";
 import type { GuestVolume } from "../../guest-volume.ts";
+import type { GuestFiles } from "../guest-files.ts";
 import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
 import { optionKinds, readOptions, type Options } from "./options.ts";
 
@@ -40,8 +41,38 @@ const PROBE_OPTIONS = optionKinds([
 ]);
 const LOOPBACK_OPTIONS = optionKinds([{ name: "delete", letter: "d" }]);
 
+/** What `search` is to look for, and the variable that it is to set. */
+interface Search {
+  readonly kind: Wanted;
+  readonly id: string | undefined;
+  readonly variable: string | null;
+  readonly options: Options;
+}
+
 export const search: Command = (call) => {
-  const options = readOptions(call.words, SEARCH_OPTIONS);
+  const { kind, id, variable, options } = readSearch(call.words);
+  return find(call, kind, id, variable, options);
+};
+
+/** How a search ends that sets `$root` and asks for what a volume is, not for files on it. */
+export type SearchEnd = { readonly found: GuestVolume } | { readonly found: null; readonly note: string };
+
+/**
+ * How `search` with those words ends, where that is the same for all entries of a config: they look for their volume in
+ * the same words. Null where it takes running it.
+ */
+export function endOfSearch(files: GuestFiles, words: readonly string[]): SearchEnd | null {
+  const { kind, id = "", variable } = readSearch(words);
+  const own = files.volumes[0];
+  if (kind === "file" || id === "" || variable !== "root" || own === undefined) return null;
+  if (isVolumeNamed(own, kind, id)) return { found: own };
+  // Another volume's hint may win over its place, and one of its names may be made by the script.
+  if (files.volumes.some((volume) => isVolumeNamed(volume, kind, id))) return null;
+  return files.loopbacks.size > 0 ? null : { found: null, note: `search: ${notFound(kind, id)}` };
+}
+
+function readSearch(words: readonly string[]): Search {
+  const options = readOptions(words, SEARCH_OPTIONS);
   const kind = (["file", "label", "fs-uuid", "part-uuid"] as const).find((each) => options.has(each)) ?? "file";
   const [first, second] = options.operands;
   // `search --set root --fs-uuid ID` names the variable in a word of its own.
@@ -49,8 +80,8 @@ export const search: Command = (call) => {
     ? (options.value("set") ?? (second === undefined ? "root" : (first ?? "")))
     : null;
   const id = options.value("set") === null && second !== undefined && variable !== null ? second : first;
-  return find(call, kind, id, variable, options);
-};
+  return { kind, id, variable, options };
+}
 
 /** `search.file`, `search.fs_uuid`, `search.fs_label`, `search.part_uuid`: the ID, then the variable, then hints. */
 export const searchFor =
@@ -78,8 +109,10 @@ function find(call: Call, kind: Wanted, id: string | undefined, variable: string
   const others = new Set([...hinted, ...files.volumes]);
   if (own !== undefined) others.delete(own);
   for (const volume of others) if (isFound(volume)) return 0;
-  return failed(call, FAILURE.unknownDevice, `no volume has the ${WORDS[kind]} ${shown(id)}`);
+  return failed(call, FAILURE.unknownDevice, notFound(kind, id));
 }
+
+const notFound = (kind: Wanted, id: string) => `no volume has the ${WORDS[kind]} ${shown(id)}`;
 
 const WORDS: Readonly<Record<Wanted, string>> = {
   file: "file",
@@ -89,8 +122,12 @@ const WORDS: Readonly<Record<Wanted, string>> = {
 };
 
 function isWanted(call: Call, volume: GuestVolume, kind: Wanted, id: string): boolean {
-  if (kind === "part-uuid") return volume.partitionUuid?.toLowerCase() === id.toLowerCase();
   if (kind === "file") return call.machine.run.files.findOn(volume, id)?.kind === "file";
+  return isVolumeNamed(volume, kind, id);
+}
+
+function isVolumeNamed(volume: GuestVolume, kind: Exclude<Wanted, "file">, id: string): boolean {
+  if (kind === "part-uuid") return volume.partitionUuid?.toLowerCase() === id.toLowerCase();
   const filesystem = filesystemOf(volume);
   if (kind === "label") return filesystem?.label === id;
   return filesystem?.uuid?.toLowerCase() === id.toLowerCase();

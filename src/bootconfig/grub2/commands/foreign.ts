@@ -3,12 +3,15 @@
  * them, and what boots of their entries stands in the menu.
  * https://www.gnu.org/software/grub/manual/grub/grub.html#legacy_005fconfigfile, #syslinux_005fconfigfile
  *
- * Not followed: the folder that `syslinux_configfile --root` takes for the root of the config's absolute paths.
+ * `syslinux_configfile --root FOLDER` says where the config's absolute paths begin, `--cwd FOLDER` where others do. Which
+ * of its family a config is for (`--isolinux` and the like) does not show in the kernels that it boots. Not followed:
+ * such a folder on another device than the config's.
  */
 import { GuestbootError } from "../../../base/errors.ts";
 import type { BootConfig, ConfigReader, ConfigSyntax } from "../../boot-config.ts";
 import { onVolume, readGrubLegacy } from "../../grub-legacy-guest.ts";
 import { readSyslinux } from "../../syslinux/syslinux.ts";
+import type { NamedFile } from "../guest-files.ts";
 import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
 import { optionKinds, readOptions } from "./options.ts";
 import { asOwnMenu, readConfig, within } from "./reading.ts";
@@ -36,18 +39,29 @@ export const foreignConfig =
     const read = readConfig(call, options.operands[0]);
     if (read === null) return FAILURE.fileNotFound;
     const { file, text } = read;
-    if (options.has("root")) failed(call, FAILURE.notImplemented, "--root is passed over");
-    const folder = options.value("cwd");
+    const root = folderOf(call, options.value("root"), file);
+    const folder = folderOf(call, options.value("cwd"), file);
     const path = folder === null ? file.path : `${folder}${file.path.slice(file.path.lastIndexOf("/"))}`;
-    const fill = () => addEntries(call, syntax, text, { device: file.device, path }, where.startsWith("entries"));
+    const place = { device: file.device, path, root: root ?? undefined };
+    const fill = () => addEntries(call, syntax, text, place, where.startsWith("entries"));
     return where.endsWith("here") ? within(call, file, fill) : asOwnMenu(call, file, fill);
   };
+
+/** The path of a folder that an option names; null where there is none that can be followed. */
+function folderOf(call: Call, name: string | null, config: NamedFile): string | null {
+  if (name === null) return null;
+  const { environment, run } = call.machine;
+  const { device, path } = run.files.split(name, environment.get("root") ?? "");
+  if (run.files.volumeOf(device) === run.files.volumeOf(config.device)) return path.replace(/\/$/, "");
+  failed(call, FAILURE.notImplemented, `${shown(name)} is on another device than the config: passed over`);
+  return null;
+}
 
 function addEntries(
   call: Call,
   syntax: ForeignSyntax,
   text: string,
-  { device, path }: { readonly device: string; readonly path: string },
+  { device, path, root }: NamedFile & { readonly root: string | undefined },
   isEntriesOnly: boolean,
 ): number {
   const { menu, notes, run } = call.machine;
@@ -56,7 +70,7 @@ function addEntries(
   run.configs.spend(text.length);
   let config: BootConfig;
   try {
-    config = onVolume(READERS[syntax](text, { own: volume, volumes, path }), volume, own);
+    config = onVolume(READERS[syntax](text, { own: volume, volumes, path, root }), volume, own);
   } catch (error) {
     if (!(error instanceof GuestbootError) || error.code === "BUDGET_EXCEEDED") throw error;
     return failed(call, FAILURE.badFile, `${shown(path)}: ${error.message}`);

@@ -4,38 +4,55 @@
  *
  * Nothing is read here: whether the files are there shows when they are opened.
  */
-import { failed, FAILURE, shown, type Call, type Command, type Loaded } from "../machine.ts";
+import { failed, FAILURE, type Call, type Command, type Loaded } from "../machine.ts";
 import type { FileReference } from "../../boot-config.ts";
+import type { GuestFiles } from "../guest-files.ts";
 
 /** `linux FILE [ARGUMENT…]`, under all its names. */
 export const linux: Command = (call) => {
-  const { machine, words } = call;
-  const name = words[0];
-  if (name === undefined) return notLoaded(call, "names no kernel");
-  forget(machine.loaded);
-  machine.loaded.kernel = { file: reference(call, name), arguments: commandLine(words.slice(1)) };
+  const { loaded, run } = call.machine;
+  const kernel = kernelOf(run.files, rootOf(call), call.words);
+  if (kernel === null) return notLoaded(call, "names no kernel");
+  forget(loaded);
+  loaded.kernel = kernel;
   return 0;
 };
 
+/** What `linux` with those words loads; null when they name no file. @param root what `$root` holds */
+export function kernelOf(files: GuestFiles, root: string, words: readonly string[]): Loaded["kernel"] {
+  const [name, ...rest] = words;
+  if (name === undefined) return null;
+  return { file: files.reference(files.split(name, root)), arguments: commandLine(rest) };
+}
+
 /** `initrd FILE…`: in place of those that an earlier one has loaded. */
 export const initrd: Command = (call) => {
-  const { machine, name, words } = call;
-  let isNamed = false;
+  const { loaded, run } = call.machine;
+  const ramdisks = ramdisksOf(run.files, rootOf(call), call.words);
+  if (ramdisks === null) return notLoaded(call, "names no file");
+  loaded.ramdisks = ramdisks;
+  return 0;
+};
+
+/** What `initrd` with those words loads; null when they name no file, or one of them only half. */
+export function ramdisksOf(files: GuestFiles, root: string, words: readonly string[]): readonly FileReference[] | null {
   const ramdisks: FileReference[] = [];
   for (const word of words) {
     if (word.startsWith("-")) continue;
-    isNamed = true;
-    // A file that is put into a ramdisk under a name of its own: newc:NAME:FILE.
-    if (word.startsWith("newc:")) {
-      machine.notes.add(`${name}: ${shown(word)} is passed over: the guest starts without that file in its ramdisk`);
+    if (word.startsWith(MEMBER)) {
+      const end = word.indexOf(":", MEMBER.length);
+      if (end < 0) return null;
+      const member = word.slice(MEMBER.length, end);
+      ramdisks.push({ ...files.reference(files.split(word.slice(end + 1), root)), member });
     } else {
-      ramdisks.push(reference(call, word));
+      ramdisks.push(files.reference(files.split(word, root)));
     }
   }
-  if (!isNamed) return notLoaded(call, "names no file");
-  machine.loaded.ramdisks = ramdisks;
-  return 0;
-};
+  return ramdisks.length === 0 ? null : ramdisks;
+}
+
+/** `newc:NAME:FILE`: the file is put into an archive, under that name. */
+const MEMBER = "newc:";
 
 /** A multiboot kernel; its arguments are the hypervisor's, which runs already where a guest boots. */
 export const multiboot: Command = (call) => {
@@ -87,9 +104,13 @@ function notLoaded(call: Call, why: string): number {
   return failed(call, FAILURE.badArgument, why);
 }
 
-function reference({ machine }: Call, name: string): FileReference {
-  const { files } = machine.run;
-  return files.reference(files.split(name, machine.environment.get("root") ?? ""));
+function reference(call: Call, name: string): FileReference {
+  const { files } = call.machine.run;
+  return files.reference(files.split(name, rootOf(call)));
+}
+
+function rootOf({ machine }: Call): string {
+  return machine.environment.get("root") ?? "";
 }
 
 function withoutOptions(words: readonly string[]): readonly string[] {
