@@ -1,6 +1,6 @@
 /**
  * What `/etc/guestboot.conf` says of single repositories and hosts: sections like `[repository "mirror.example"]` with
- * a proxy and a file of certificates. Pure: the file has been read and cut into sections already.
+ * a proxy, a file of certificates, and ports that its servers send on to. Pure: the file has been read and cut into sections already.
  *
  * A section is for a host (`mirror.example`), for all below a domain (`*.example`), for one port of it
  * (`mirror.example:8443`), or for the addresses that begin with its name (`https://mirror.example/debian/`).
@@ -13,12 +13,18 @@ export interface RepositorySettings {
   readonly caFile: string | null;
   /** URL of an HTTP proxy, which may hold a password: never to be shown. `none`: directly. null when not set. */
   readonly proxy: string | null;
+  /**
+   * TCP ports, beside the usual ones, that a start may connect to where servers send it on from there. Not given where
+   * the section does not say.
+   */
+  readonly redirectPorts?: readonly number[];
 }
 
 /** What a section can hold. */
-export const REPOSITORY_KEYS = ["ca-file", "proxy"] as const;
+export const REPOSITORY_KEYS = ["ca-file", "proxy", "redirect-ports"] as const;
 
 const MOST_SECTIONS = 200;
+const MOST_PORTS = 20;
 /** Dots in a section's name. */
 const DEEPEST = 40;
 
@@ -95,13 +101,25 @@ function readSection(section: string, keys: Leaf["keys"], configFile: string, wa
   }
   let caFile: string | null = null;
   let proxy: string | null = null;
+  let redirectPorts: readonly number[] | null = null;
   for (const [key, value] of keys) {
     const known = REPOSITORY_KEYS.find((each) => each === key);
     if (known === "ca-file") caFile = absolutePath(value, where);
     else if (known === "proxy") proxy = value === "" ? null : value;
+    else if (known === "redirect-ports") redirectPorts = portNumbers(value, where);
     else warnings.push(`${where} has no key "${key}"; it is ignored`);
   }
-  return { name, caFile, proxy };
+  return { name, caFile, proxy, ...(redirectPorts === null ? {} : { redirectPorts }) };
+}
+
+function portNumbers(value: string, where: string): number[] {
+  const words = value.split(/[\s,]+/).filter((word) => word !== "");
+  const ports = words.map((word) => (/^\d{1,5}$/.test(word) ? Number(word) : 0));
+  if (ports.length <= MOST_PORTS && ports.every((port) => port >= 1 && port <= 65_535)) return ports;
+  throw new GuestbootError(
+    "SETTINGS_INVALID",
+    `${where} redirect-ports: must be at most ${MOST_PORTS} numbers of ports, from 1 to 65535`,
+  );
 }
 
 function absolutePath(value: string, where: string): string {

@@ -11,7 +11,13 @@ import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-s
 import type { Flavour } from "../distro/catalog.ts";
 import { confineInstallation } from "../pipeline/confine-installation.ts";
 import type { HostReach } from "../pipeline/installation-reach.ts";
-import { answerLocation, authoritiesOf, keyringsOf, proxiesOf } from "../pipeline/installation-needs.ts";
+import {
+  answerLocation,
+  authoritiesOf,
+  keyringsOf,
+  proxiesOf,
+  redirectPortsOf,
+} from "../pipeline/installation-needs.ts";
 import { openInstallerTree, type InstallerTree } from "../pipeline/installer-tree.ts";
 import { givenTrust, type GivenTrust } from "../pipeline/trust-wanted.ts";
 import type { GivenPatches } from "../pipeline/patches-wanted.ts";
@@ -93,12 +99,14 @@ export interface CommandReach {
 /** The walls of an installation's start, for who asks for its files alone. @throws as `confineInstallation` */
 export function confineCommand(trees: readonly AskedTree[], settings: Settings, reach: CommandReach): void {
   const { writable, readable = [], toolstack = { sockets: false, ports: [] }, usesCache = true } = reach;
+  const locations = trees.flatMap(({ address, patches }) => [
+    parseLocation(address),
+    ...answerLocation(patches?.answer?.from ?? null),
+  ]);
   confineInstallation({
     needs: {
-      locations: trees.flatMap(({ address, patches }) => [
-        parseLocation(address),
-        ...answerLocation(patches?.answer?.from ?? null),
-      ]),
+      locations,
+      redirectPorts: redirectPortsOf(settings.repositories, locations),
       proxies: [
         ...proxiesOf(settings.repositories),
         ...proxiesIn(process.env),

@@ -2,7 +2,7 @@
  * Which addresses, proxies and files of this host an installation's record and the host's settings name: all that it
  * may have to read from outside its own folders.
  */
-import type { RepositorySettings } from "../base/repository-settings.ts";
+import { settingsFor, type RepositorySettings } from "../base/repository-settings.ts";
 import { KEYRING_FOLDERS, type TrustSettings } from "../base/trust-settings.ts";
 import { answerFileOf } from "../distro/answer-file.ts";
 import type { InstallRequest } from "../distro/install-request.ts";
@@ -26,9 +26,11 @@ export interface NeedsHost {
 export function needsOf(host: NeedsHost, record: VmRecord, request: InstallRequest): InstallationNeeds {
   const answer = host.patches?.answer ?? answerFileOf(record.other_config, record.uuid);
   const repository = parseLocation(request.repository);
+  const locations = [repository, ...answerLocation(answer?.from ?? null)];
   return {
-    locations: [repository, ...answerLocation(answer?.from ?? null)],
+    locations,
     proxies: [...proxiesOf(host.repositories), ...proxiesIn(host.environment), request.proxy ?? ""],
+    redirectPorts: redirectPortsOf(host.repositories, locations),
     readable: [
       ...(repository.transport === "cdrom" ? [host.disk] : []),
       record.other_config["install-ca-file"] ?? "",
@@ -51,6 +53,19 @@ export function keyringsOf(trust: readonly TrustSettings[]): string[] {
 
 export function proxiesOf(repositories: readonly RepositorySettings[]): string[] {
   return repositories.flatMap(({ proxy }) => (proxy === null || proxy === "none" ? [] : [proxy]));
+}
+
+/** What the settings let the servers of these places send us on to. Of the sections for one the longest name counts. */
+export function redirectPortsOf(
+  repositories: readonly RepositorySettings[],
+  locations: readonly RepositoryLocation[],
+): number[] {
+  return locations
+    .flatMap((location): readonly RepositoryLocation[] => {
+      return location.transport === "mirrors" ? location.mirrors : [location];
+    })
+    .map(({ address }) => settingsFor(repositories, address).find((each) => each.redirectPorts !== undefined))
+    .flatMap((section) => section?.redirectPorts ?? []);
 }
 
 /** An answer file is named by its address, or by its path on this host. */

@@ -22,6 +22,8 @@ export interface InstallationNeeds {
   readonly locations: readonly RepositoryLocation[];
   /** Addresses of HTTP proxies, as they are written in settings and variables. */
   readonly proxies: readonly string[];
+  /** TCP ports that the host's settings let these servers send us on to. */
+  readonly redirectPorts: readonly number[];
   /** Files and folders of this host. */
   readonly readable: readonly string[];
 }
@@ -57,7 +59,7 @@ const NAME_SERVICE = 53;
 
 /** @param ownFolders where the program itself lies */
 export function reachOf(needs: InstallationNeeds, host: HostReach, ownFolders: readonly string[]): Reach {
-  const { locations, proxies, readable } = needs;
+  const { locations, proxies, redirectPorts, readable } = needs;
   const remote = locations.flatMap(remoteOf);
   const network = remote.length > 0 || host.ports.length > 0;
   const files = locations.flatMap((location) => (location.transport === "file" ? [location.path] : []));
@@ -66,7 +68,7 @@ export function reachOf(needs: InstallationNeeds, host: HostReach, ownFolders: r
       (file) => file !== "",
     ),
     writable: [...host.writable, NOWHERE],
-    ports: portsOf(remote, proxies, host.ports),
+    ports: portsOf(remote, proxies, host.ports, redirectPorts),
     network,
     sockets: host.sockets,
     programs: remote.some(({ transport }) => transport === "nfs"),
@@ -86,11 +88,12 @@ function portsOf(
   remote: readonly Remote[],
   proxies: readonly string[],
   ofHost: readonly number[],
+  ofRedirects: readonly number[],
 ): readonly number[] | null {
   if (remote.length === 0) return ofHost;
   if (remote.some(({ transport }) => transport !== "http" && transport !== "https")) return null;
   const named = [...remote.map(({ address }) => address), ...proxies].map(portOf).filter((port) => port !== null);
-  return [...new Set([...ofHost, NAME_SERVICE, ...USUAL_PORTS, ...named])];
+  return [...new Set([...ofHost, NAME_SERVICE, ...USUAL_PORTS, ...named, ...ofRedirects])];
 }
 
 /** A proxy may be written without its scheme. */

@@ -14,6 +14,8 @@ import { DISCARDED, type HttpBody } from "./http-message.ts";
 
 /** Bytes. */
 const SPARE = 64 * 1024;
+/** Milliseconds. What comes within them is handed on together: each piece costs its way through all who handle it. */
+const GATHERED = 10;
 
 /** The connections that we have made, each with the place where its bytes can be had before `node:http` has them. */
 export class ConnectionTaps {
@@ -65,6 +67,10 @@ class Receiver {
   #left: number;
   #lent: Uint8Array = new Uint8Array();
   #filled = 0;
+  /** Of the lent memory, that have been handed on; what lies between them and `#filled` has not. */
+  #handedOn = 0;
+  /** When that was, by the clock of performance.now(). */
+  #lastTime = 0;
   #failure: Error | null = null;
   /** Is told of each piece, and of the end. */
   #wake: () => void = () => undefined;
@@ -83,6 +89,7 @@ class Receiver {
     if (this.#filled < this.#lent.length) return;
     this.#lent = this.#room() ?? new Uint8Array();
     this.#filled = 0;
+    this.#handedOn = 0;
   }
 
   /** null: none, which happens before each pause. */
@@ -93,17 +100,30 @@ class Receiver {
   /** @param bytes in the memory that was last given, or in the spare one @returns may more come */
   take(bytes: Uint8Array): boolean {
     const own = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes;
+    const isLent = bytes.buffer === this.#lent.buffer;
+    if (!isLent) this.#handOn();
     this.#left -= own.length;
-    // Bytes in the spare memory are put into the lent one by whoever takes them: what comes next belongs behind them.
     this.#filled = Math.min(this.#filled + own.length, this.#lent.length);
-    if (own.length > 0) this.ready.push(own);
-    this.#wake();
-    return this.#left > 0 && this.#filled < this.#lent.length;
+    if (!isLent && own.length > 0) {
+      // Put into the lent memory by whoever takes them: what comes next belongs behind them.
+      this.ready.push(own);
+      this.#handedOn = this.#filled;
+    }
+    const goesOn = this.#left > 0 && this.#filled < this.#lent.length;
+    if (!isLent || !goesOn || performance.now() - this.#lastTime >= GATHERED) this.#handOn();
+    return goesOn;
   }
 
   /** No more will come. */
   fail(error: Error): void {
     this.#failure = error;
+    this.#handOn();
+  }
+
+  #handOn(): void {
+    if (this.#filled > this.#handedOn) this.ready.push(this.#lent.subarray(this.#handedOn, this.#filled));
+    this.#handedOn = this.#filled;
+    this.#lastTime = performance.now();
     this.#wake();
   }
 

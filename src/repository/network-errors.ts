@@ -61,7 +61,7 @@ export function explain(error: unknown, peer: Peer, timeouts: Timeouts): Explana
     case "EACCES":
       return {
         reason: "no connection: permission denied",
-        hint: "a start connects to the ports of its repository, its answer file and its proxies, to 80 and to 443: if a server sends on to another, name that one in the address",
+        hint: "a start connects to the ports of its repository, its answer file and its proxies, to 80 and to 443: if a server sends on to another, name that one in the address, or its port in redirect-ports, in a section [repository] of /etc/guestboot.conf",
       };
     case "EMFILE":
     case "ENFILE":

@@ -87,6 +87,8 @@ class LargeFile implements AsyncDisposable {
   #writer: PieceWriter | null = null;
   #piece: Buffer | null = null;
   #filled = 0;
+  /** Bytes of the piece that came in memory of somebody else's. */
+  #copied = 0;
   readonly #collect = collectorEvery(TIDY_EVERY);
 
   constructor(temporary: TemporaryFile) {
@@ -108,10 +110,10 @@ class LargeFile implements AsyncDisposable {
     const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let done = 0; done < source.length;) {
       this.#piece ??= await this.#nextPiece();
+      const isThere = liesIn(this.#piece, this.#filled, source);
       // Not `set`, which copies into shared memory word by word.
-      const copied = liesIn(this.#piece, this.#filled, source)
-        ? source.length
-        : source.copy(this.#piece, this.#filled, done);
+      const copied = isThere ? source.length : source.copy(this.#piece, this.#filled, done);
+      if (!isThere) this.#copied += copied;
       this.#filled += copied;
       done += copied;
       if (this.#filled === PIECE_BYTES) this.#flush();
@@ -155,7 +157,9 @@ class LargeFile implements AsyncDisposable {
     this.#filled = 0;
     this.#writer?.add(piece);
     this.#hash?.add(length);
-    this.#collect(length);
+    // What was received where it belongs has left nothing behind.
+    this.#collect(this.#copied);
+    this.#copied = 0;
   }
 }
 

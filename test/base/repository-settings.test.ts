@@ -21,6 +21,7 @@ ca-file = /etc/guestboot/mirror.pem
 proxy = http://me:s3cret@proxy.example:3128
 [repository "*.example"]
 proxy = none
+redirect-ports = 8080, 8443 81
 [repository "https://mirror.example/debian/"]
 ca-file = /etc/guestboot/debian.pem
 [eliloader]
@@ -33,7 +34,7 @@ describe("what is set for single repositories", () => {
     expect(warnings).toEqual([]);
     expect(guestInstallerFolder).toBe("/srv/guest-installer");
     expect([...repositories].sort((one, other) => (one.name < other.name ? -1 : 1))).toEqual([
-      { name: "*.example", caFile: null, proxy: "none" },
+      { name: "*.example", caFile: null, proxy: "none", redirectPorts: [8080, 8443, 81] },
       { name: "https://mirror.example/debian/", caFile: "/etc/guestboot/debian.pem", proxy: null },
       { name: "mirror.example", caFile: "/etc/guestboot/mirror.pem", proxy: null },
       { name: "mirror.example:8443", caFile: null, proxy: "http://me:s3cret@proxy.example:3128" },
@@ -59,6 +60,12 @@ describe("what is set for single repositories", () => {
     ["[repository]\nproxy = x", /the section names no repository/],
     ["[repository mirror.example]\nproxy = x", /the section names no repository/],
     ['[repository "a b"]\nproxy = x', /the section names no repository/],
+    [
+      '[repository "m.example"]\nredirect-ports = 80, 65536',
+      /"m\.example"\] redirect-ports: must be at most 20 numbers/,
+    ],
+    ['[repository "m.example"]\nredirect-ports = http', /redirect-ports: must be at most 20 numbers of ports/],
+    [`[repository "m.example"]\nredirect-ports = ${"80 ".repeat(21)}`, /redirect-ports: must be at most 20 numbers/],
     ['[repository "m.example"]\nca-file = mirror.pem', /"m\.example"\] ca-file: must be a file's absolute path/],
   ])("is refused in %j", async (text, words) => {
     await expect(read(text)).rejects.toMatchObject({

@@ -5,7 +5,11 @@ import { parseLocation } from "../../src/repository/location.ts";
 const HOST: HostReach = { writable: ["/cache", "/state", "/boot"], sockets: false, ports: [] };
 
 function reachFor(addresses: readonly string[], more: Partial<InstallationNeeds> = {}, host: HostReach = HOST) {
-  return reachOf({ locations: addresses.map(parseLocation), proxies: [], readable: [], ...more }, host, ["/program"]);
+  return reachOf(
+    { locations: addresses.map(parseLocation), proxies: [], redirectPorts: [], readable: [], ...more },
+    host,
+    ["/program"],
+  );
 }
 
 describe("the ports of an installation", () => {
@@ -28,6 +32,11 @@ describe("the ports of an installation", () => {
     const proxies = ["http://proxy.example:3128", "proxy.example:8118", "https://proxy.example", ""];
     const reach = reachFor(["http://mirror.example/"], { proxies }, { ...HOST, ports: [8444] });
     expect(reach.ports).toEqual(expect.arrayContaining([3128, 8118, 8444]));
+  });
+
+  it("hold those that its servers may send on to", () => {
+    expect(reachFor(["http://mirror.example/"], { redirectPorts: [8080] }).ports).toContain(8080);
+    expect(reachFor(["/srv/tree"], { redirectPorts: [8080] }).ports).toEqual([]);
   });
 
   it("are none without a network", () => {
