@@ -4,8 +4,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { programPath } from "../program.ts";
 
-const PYGRUB = path.resolve("dist/pygrub");
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "guestboot-newc-"));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
@@ -29,7 +29,9 @@ function ramdiskOf(initrd: string, files: Readonly<Record<string, string | Buffe
     fs.writeFileSync(path.join(root, name), content);
   }
   const output = fs.mkdtempSync(path.join(folder, "boot-"));
-  execFileSync(PYGRUB, ["-q", `--output-directory=${output}`, root], { stdio: ["ignore", "pipe", "pipe"] });
+  execFileSync(programPath("pygrub"), ["-q", `--output-directory=${output}`, root], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const ramdisk = fs.readdirSync(output).find((name) => name.includes("ramdisk"));
   return fs.readFileSync(path.join(output, ramdisk ?? "no ramdisk"));
 }

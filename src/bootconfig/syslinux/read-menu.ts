@@ -287,17 +287,18 @@ function readConfig(value: string, where: Where, submenu: readonly string[], rea
   // The file's own name is below the folder of the config that names it.
   const file = findFile(reading.place, where.folder, word);
   if (word === "") return;
-  readAt(file, { ...where, folder }, { label: null, submenu, begun: 0 }, { ...reading, isInclude });
+  readAt(file, file, { ...where, folder }, { label: null, submenu, begun: 0 }, { ...reading, isInclude });
 }
 
 function readFile(name: string, where: Where, state: State, reading: Reading): void {
-  if (name !== "") readAt(findFile(reading.place, where.folder, name), where, state, reading);
+  if (name !== "") readAt(findFile(reading.place, where.folder, name), name, where, state, reading);
 }
 
-function readAt(path: string, where: Where, state: State, reading: Reading): void {
+/** @param name as the config has it */
+function readAt(path: string, name: string, where: Where, state: State, reading: Reading): void {
   const { place, note } = reading;
   if (where.trail.includes(path) || where.trail.length > MAX_DEPTH) {
-    note(`${quote(path)} is not read again: the files include each other in a circle`);
+    note(`${quote(name)} is not read again: the files include each other in a circle`);
     return;
   }
   let text: string;
@@ -307,7 +308,7 @@ function readAt(path: string, where: Where, state: State, reading: Reading): voi
     text = decodeText(content.read(0, content.size));
   } catch (error) {
     if (!(error instanceof GuestbootError)) throw error;
-    note(`${quote(path)}, which the config includes, is passed over: ${error.message}`);
+    note(`${quote(name)}, which the config includes, is passed over: ${error.message}`);
     return;
   }
   readText(text, { ...where, trail: [...where.trail, path] }, state, reading);
