@@ -1,6 +1,7 @@
 /**
  * What `/etc/guestboot.conf` says of single repositories and hosts: sections like `[repository "mirror.example"]` with
- * a proxy, a file of certificates, and ports that its servers send on to. Pure: the file has been read and cut into sections already.
+ * a proxy, a file of certificates, and ports that its servers send on to. Pure: the file has been read and cut into
+ * sections already.
  *
  * A section is for a host (`mirror.example`), for all below a domain (`*.example`), for one port of it
  * (`mirror.example:8443`), or for the addresses that begin with its name (`https://mirror.example/debian/`).
