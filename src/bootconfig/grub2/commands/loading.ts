@@ -20,9 +20,9 @@ export const linux: Command = (call) => {
 
 /** What `linux` with those words loads; null when they name no file. @param root what `$root` holds */
 export function kernelOf(files: GuestFiles, root: string, words: readonly string[]): Loaded["kernel"] {
-  const [name, ...rest] = words;
+  const name = words[0];
   if (name === undefined) return null;
-  return { file: files.reference(files.split(name, root)), arguments: commandLine(rest) };
+  return { file: files.reference(files.split(name, root)), arguments: commandLine(words.slice(1)) };
 }
 
 /** `initrd FILE…`: in place of those that an earlier one has loaded. */
@@ -126,7 +126,7 @@ function commandLine(words: readonly string[]): string {
   const line = words.join(" ");
   // Most have neither quotation marks nor backslashes, and no blanks but those between the words.
   const isPlain =
-    !line.includes('"') && !line.includes("'") && !line.includes("\\") && line.split(" ").length <= words.length;
+    !line.includes('"') && !line.includes("'") && !line.includes("\\") && !words.some((word) => word.includes(" "));
   return isPlain ? line : words.map(escaped).join(" ");
 }
 
