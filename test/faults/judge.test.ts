@@ -127,6 +127,22 @@ write(30</x/tmp/other~78~1>, "{}", 2) = -1 ENOSPC (No space left on device) (INJ
     expect(uncoveredPlaces(wanted, tried).map((each) => each.point.error)).toEqual(["EIO"]);
   });
 
+  it("counts a call on its file alone, where the file has the same name in each run", () => {
+    const trace = { calls, folder: "/w" };
+    const point = { call: "openat", nth: 2, error: "EIO", counted: "thread" } as const;
+    const own = calls.find(({ name, nth }) => name === "openat" && nth === 2)?.target;
+    expect(wantedPlaces([point], [trace])[0]?.onPath).toEqual({ ...point, nth: 1, counted: { path: own } });
+    const temporary = { call: "write", nth: 2, error: "EIO", counted: "thread" } as const;
+    expect(wantedPlaces([temporary], [trace])[0]?.onPath).toBeNull();
+  });
+
+  it("closes without a fault what the kernel says of itself", () => {
+    const text = `${LOG}close(24</proc/meminfo>) = 0\nclose(24</w/a.json>) = 0\n`;
+    const met = listPoints(readTrace(text), "/etc/own.conf").filter(({ call }) => call === "close");
+    expect(met.map(({ nth }) => nth)).not.toContain(1);
+    expect(met.map(({ nth }) => nth)).toContain(2);
+  });
+
   it("wants no call that only one of the starts has", () => {
     const more = readTrace(`${LOG}read(23<socket:[99]>, "more", 65536) = 4\n`);
     const point = { call: "read", nth: 3, error: "ECONNRESET", counted: "thread" } as const;

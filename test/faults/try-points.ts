@@ -42,6 +42,8 @@ export interface Trying {
 
 /** So many calls beside its place is a point looked for. */
 const FARTHEST = 3;
+/** A busy machine changes the order for a while. */
+const ROUNDS = 2;
 
 export async function tryPoints(folder: string, options: Trying): Promise<StartResult[]> {
   const mirror = path.join(folder, "mirror");
@@ -78,13 +80,19 @@ async function tryStart(name: string, lanes: readonly WholeStart[], options: Try
 
   const wanted = wantedPlaces(points, traces);
   let left = uncoveredPlaces(wanted, tried);
-  for (let away = 0; away <= FARTHEST && left.length > 0; away += 1) {
-    options.onProgress(`${name}: ${left.length} points that were not met, tried ${away} beside their place`);
-    const numbers = away === 0 ? [0] : [away, -away];
-    const beside = left
-      .flatMap(({ point }) => numbers.map((number) => ({ ...point, nth: point.nth + number })))
-      .filter(({ nth }) => nth > 0);
-    tried.push(...(await inLanes(lanes, beside, options.onProgress)));
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    for (let away = 0; away <= FARTHEST && left.length > 0; away += 1) {
+      options.onProgress(`${name}: ${left.length} points that were not met, tried ${away} beside their place`);
+      const numbers = away === 0 ? [0] : [away, -away];
+      const beside = left
+        .flatMap(({ point }) => numbers.map((number) => ({ ...point, nth: point.nth + number })))
+        .filter(({ nth }) => nth > 0);
+      tried.push(...(await inLanes(lanes, beside, options.onProgress)));
+      left = uncoveredPlaces(wanted, tried);
+    }
+    // In the lane of the first trace, whose paths they are.
+    const onPaths = left.flatMap(({ onPath }) => (onPath === null ? [] : [onPath]));
+    tried.push(...(await inLanes([first], onPaths, options.onProgress)));
     left = uncoveredPlaces(wanted, tried);
   }
   return { start: name, tried, uncovered: left.map(({ point, place }) => `${point.error}, ${place}`) };
@@ -121,6 +129,8 @@ export interface Trace {
 export interface WantedPlace {
   readonly point: Point;
   readonly place: string;
+  /** The same point, counted among the calls on its file alone; null where it has none of a name that stays. */
+  readonly onPath: Point | null;
 }
 
 /** Where the points are, by the first trace; those alone that every start has: how often a socket is read differs. */
@@ -129,9 +139,21 @@ export function wantedPlaces(points: readonly Point[], traces: readonly Trace[])
   const known = others.map(({ places }) => new Set(places));
   return points.flatMap((point) => {
     const index = first?.calls.findIndex(({ name, nth }) => name === point.call && nth === point.nth) ?? -1;
-    const place = first?.places[index];
-    return place !== undefined && known.every((places) => places.has(place)) ? [{ point, place }] : [];
+    const [call, place] = [first?.calls[index], first?.places[index]];
+    if (call === undefined || place === undefined || isEventLoop(call) || !isPossible(point, call)) return [];
+    return known.every((places) => places.has(place)) ? [{ point, place, onPath: onPathOf(point, call, place) }] : [];
   });
+}
+
+/** Of a place whose file has another name in each run. */
+const CHANGING = /TEMPORARY|PID/;
+/** How each place ends. */
+const NUMBER = /, number (\d+)$/;
+
+function onPathOf(point: Point, { target }: Call, place: string): Point | null {
+  const number = Number(NUMBER.exec(place)?.[1]);
+  if (!target.startsWith("/") || CHANGING.test(place) || !Number.isSafeInteger(number)) return null;
+  return { ...point, nth: number, counted: { path: target } };
 }
 
 export function uncoveredPlaces(wanted: readonly WantedPlace[], tried: readonly Tried[]): WantedPlace[] {
