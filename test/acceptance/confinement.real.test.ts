@@ -60,6 +60,25 @@ function firstReadOf(calls: readonly Call[], opened: number): number {
 const FORBIDDEN =
   /^(open|openat|openat2|creat|unlink|unlinkat|rename\w*|link|linkat|symlink\w*|mkdir\w*|rmdir|mknod\w*|chmod|fchmod\w*|chown|fchown\w*|truncate|stat|lstat|access|readlink\w*|socket|connect|bind|listen|accept\w*|execve|execveat|fork|vfork|ptrace|kill|tgkill|mount|chroot|setns|unshare)$/;
 
+/**
+ * A lock of the runtime's that two threads want at the same moment, for the first time in a process: it asks how many
+ * processors there are (glibc's get_nprocs(3)), is refused, and takes one for granted.
+ */
+const HOW_MANY_PROCESSORS = ["/sys/devices/system/cpu/online", "/proc/stat"];
+
+/** But for what is refused of those. */
+function forbiddenIn(calls: readonly Call[]): string[] {
+  const isRefused = (call: Call) => {
+    const isEnd = / resumed>/.test(call.text);
+    const begun = isEnd
+      ? calls.slice(0, calls.indexOf(call)).findLast(({ thread, name }) => thread === call.thread && name === call.name)
+      : call;
+    const isOne = HOW_MANY_PROCESSORS.some((file) => begun?.text.includes(`"${file}"`) === true);
+    return isOne && (call.text.includes("<unfinished ...>") || /= -1 (?:EPERM|EACCES) /.test(call.text));
+  };
+  return calls.filter((call) => FORBIDDEN.test(call.name) && !isRefused(call)).map((call) => call.text);
+}
+
 describe("a start from disk, as the kernel sees it", () => {
   it("reads the guest only after it has become another user, and opens nothing from then on", () => {
     const calls = tracedStart(`--runas=${NOBODY}`);
@@ -69,12 +88,7 @@ describe("a start from disk, as the kernel sees it", () => {
     expect(disk).toBeGreaterThan(0);
     expect(becomes).toBeGreaterThan(disk);
     expect(firstRead).toBeGreaterThan(becomes);
-    expect(
-      calls
-        .slice(becomes)
-        .filter((call) => FORBIDDEN.test(call.name))
-        .map((call) => call.text),
-    ).toEqual([]);
+    expect(forbiddenIn(calls.slice(becomes))).toEqual([]);
   });
 
   it("gives up its groups too, before its user", () => {
@@ -88,12 +102,7 @@ describe("a start from disk, as the kernel sees it", () => {
     const calls = tracedStart();
     const disk = calls.findIndex((call) => call.name === "openat" && call.text.includes("guest.img"));
     const firstRead = firstReadOf(calls, disk);
-    expect(
-      calls
-        .slice(firstRead)
-        .filter((call) => FORBIDDEN.test(call.name))
-        .map((call) => call.text),
-    ).toEqual([]);
+    expect(forbiddenIn(calls.slice(firstRead))).toEqual([]);
   });
 });
 

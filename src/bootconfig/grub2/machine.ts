@@ -6,7 +6,6 @@ import type { Budget } from "../../base/budget.ts";
 import { quote } from "../../base/printable.ts";
 import type { BootEntry, ConfigPlace, FileReference, MenuPassword } from "../boot-config.ts";
 import type { GuestVolume } from "../guest-volume.ts";
-import type { SearchEnd } from "./commands/devices.ts";
 import type { Environment } from "./environment.ts";
 import type { GuestFiles } from "./guest-files.ts";
 import type { Block, Statement } from "./syntax.ts";
@@ -67,6 +66,9 @@ export type BlsReader = (
     note?(line: string): void;
   },
 ) => readonly BootEntry[];
+
+/** How a search ends that sets `$root` and asks for what a volume is, not for files on it. */
+export type SearchEnd = { readonly found: GuestVolume } | { readonly found: null; readonly note: string };
 
 /** What one run of a config has in common, whatever menu or entry is being run. */
 export interface Run {

@@ -9,7 +9,7 @@ import { GuestbootError } from "../../../base/errors.ts";
 import type { GuestFilesystem } from "../../../filesystem/filesystem.ts";
 import type { GuestVolume } from "../../guest-volume.ts";
 import type { GuestFiles } from "../guest-files.ts";
-import { failed, FAILURE, shown, type Call, type Command } from "../machine.ts";
+import { failed, FAILURE, shown, type Call, type Command, type SearchEnd } from "../machine.ts";
 import { optionKinds, readOptions, type Options } from "./options.ts";
 
 type Wanted = "file" | "label" | "fs-uuid" | "part-uuid";
@@ -53,9 +53,6 @@ export const search: Command = (call) => {
   const { kind, id, variable, options } = readSearch(call.words);
   return find(call, kind, id, variable, options);
 };
-
-/** How a search ends that sets `$root` and asks for what a volume is, not for files on it. */
-export type SearchEnd = { readonly found: GuestVolume } | { readonly found: null; readonly note: string };
 
 /**
  * How `search` with those words ends, where that is the same for all entries of a config: they look for their volume in
