@@ -41,10 +41,11 @@ export function recordTail(size: number): Uint8Array {
 
 /** The record that ends an archive. */
 export function trailer(format: CpioHeader["format"] = "newc"): Uint8Array {
-  return recordHead({ ...PLAIN, format, mode: 0, links: 1 }, encodeText(TRAILER));
+  return recordHead({ ...PLAIN_HEADER, format, mode: 0, links: 1 }, encodeText(TRAILER));
 }
 
-const PLAIN = {
+/** What a record says that nothing is known of. */
+export const PLAIN_HEADER = {
   format: "newc",
   inode: 0,
   uid: 0,
@@ -91,7 +92,7 @@ function* packEntry(entry: OverlayEntry, links: Links, format: CpioHeader["forma
   const kind = entry.kind === "hard link" ? "file" : entry.kind;
   const content = contentOf(entry);
   const header = {
-    ...PLAIN,
+    ...PLAIN_HEADER,
     format,
     inode: links.inode,
     mode: TYPE[kind] | (entry.mode & 0o7777),

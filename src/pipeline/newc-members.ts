@@ -10,7 +10,7 @@ import { memorySource, type ByteSource } from "../base/byte-source.ts";
 import { encodeText } from "../base/text.ts";
 import type { FileReference } from "../bootconfig/boot-config.ts";
 import { TYPE } from "../initrd/cpio-header.ts";
-import { recordHead, trailer } from "../initrd/write-cpio.ts";
+import { PLAIN_HEADER, recordHead, trailer } from "../initrd/write-cpio.ts";
 
 /** Everybody's, as GRUB gives them. */
 const PERMISSIONS = 0o777;
@@ -50,19 +50,8 @@ export function joinedMembers(files: readonly FileReference[], sources: readonly
 }
 
 function head(type: number, name: string, size: number): ByteSource {
-  return memorySource(recordHead({ ...HEADER, mode: type | PERMISSIONS, size }, encodeText(name)), name);
+  return memorySource(
+    recordHead({ ...PLAIN_HEADER, links: 1, mode: type | PERMISSIONS, size }, encodeText(name)),
+    name,
+  );
 }
-
-const HEADER = {
-  format: "newc",
-  inode: 0,
-  uid: 0,
-  gid: 0,
-  links: 1,
-  mtime: 0,
-  deviceMajor: 0,
-  deviceMinor: 0,
-  major: 0,
-  minor: 0,
-  checksum: 0,
-} as const;
