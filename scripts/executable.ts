@@ -14,7 +14,7 @@ import { leaveOutLockChecks } from "./lock-checks.ts";
 import { namesWanted, readImports } from "./imports.ts";
 import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
-import { assetOfPart, builtinsAsTheyAre, entryOfPart, partBorders, PARTS, type Owners } from "./parts.ts";
+import { assetOfPart, builtinsAsTheyAre, entryOfPart, partBorders, PARTS, type Owners, type Wanted } from "./parts.ts";
 import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
@@ -125,13 +125,14 @@ async function buildParts(main: string, work: string, without: string): Promise<
     names.map((name) => path.join(SRC, name)),
   );
   const entries = new Set(PARTS.flatMap((part) => part.entries.map((entry) => path.join(SRC, entry))));
-  const ownerOf = (module: string) => owners.get(module) ?? PARTS.length;
-  const isLater = (module: string, than: string) => owners.has(module) && ownerOf(module) > ownerOf(than);
-  let areOwnersKnown = false;
+  const everybody = (target: string) => namesWanted(imports, target, () => true);
+  const isLater = (module: string, than: number) => (owners.get(module) ?? -1) > than;
   // Entries are wanted by `import()` too, which may come from earlier parts.
-  const namesOf = (target: string) =>
-    namesWanted(imports, target, (importer) => !areOwnersKnown || entries.has(target) || isLater(importer, target));
-  const bundle = async (own: number, outfile: string | null) => {
+  const laterParts = (target: string) =>
+    entries.has(target)
+      ? everybody(target)
+      : namesWanted(imports, target, (importer) => isLater(importer, owners.get(target) ?? PARTS.length));
+  const bundle = async (own: number, outfile: string | null, namesOf: Wanted) => {
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
       ...bundleOptions(without),
@@ -151,13 +152,12 @@ async function buildParts(main: string, work: string, without: string): Promise<
   };
   // First who has which module, then the parts with what the later ones want of them.
   for (const own of PARTS.keys()) {
-    for (const module of await bundle(own, null)) if (!owners.has(module)) owners.set(module, own);
+    for (const module of await bundle(own, null, everybody)) if (!owners.has(module)) owners.set(module, own);
   }
-  areOwnersKnown = true;
   const texts = await buildPackages(root, work);
   for (const [own, { name }] of PARTS.entries()) {
     const file = path.join(work, "parts", `${name}.cjs`);
-    await bundle(own, own === 0 ? main : file);
+    await bundle(own, own === 0 ? main : file, laterParts);
     if (own > 0) texts[assetOfPart(name)] = file;
   }
   return texts;

@@ -122,7 +122,8 @@ function passesSearch(walk: Walk, words: readonly string[]): boolean {
     end = endOfSearch(files, words);
     searches.set(words, end);
   }
-  if (end === null) return false;
+  // How it ended before says nothing of devices that the script has made since.
+  if (end === null || (end.found === null && files.loopbacks.size > 0)) return false;
   if (end.found === null) {
     walk.steps += files.volumes.length;
     walk.notes.add(end.note);

@@ -56,16 +56,16 @@ export const search: Command = (call) => {
 
 /**
  * How `search` with those words ends, where that is the same for all entries of a config: they look for their volume in
- * the same words. Null where it takes running it.
+ * the same words. Null where it takes running it. Devices that the script makes (`loopback`) are not looked at.
  */
 export function endOfSearch(files: GuestFiles, words: readonly string[]): SearchEnd | null {
   const { kind, id = "", variable } = readSearch(words);
   const own = files.volumes[0];
   if (kind === "file" || id === "" || variable !== "root" || own === undefined) return null;
   if (isVolumeNamed(own, kind, id)) return { found: own };
-  // Another volume's hint may win over its place, and one of its names may be made by the script.
+  // Another volume's hint may win over its place.
   if (files.volumes.some((volume) => isVolumeNamed(volume, kind, id))) return null;
-  return files.loopbacks.size > 0 ? null : { found: null, note: `search: ${notFound(kind, id)}` };
+  return { found: null, note: `search: ${notFound(kind, id)}` };
 }
 
 function readSearch(words: readonly string[]): Search {
