@@ -48,6 +48,17 @@ menuentry "No image" {
   loopback loop /grub/grub.cfg
   linux (loop)/casper/vmlinuz
 }
+menuentry "Not made" {
+  search --no-floppy --label --hint=live --set=root LIVE
+  linux /casper/vmlinuz
+}
+submenu "Made" {
+  loopback live (hd0,msdos2)/iso/live.iso
+  menuentry "Found" {
+  search --no-floppy --label --hint=live --set=root LIVE
+  linux /casper/vmlinuz found
+  }
+}
 `;
 
 beforeAll(() => {
@@ -63,7 +74,7 @@ beforeAll(() => {
   fs.writeFileSync(at("medium", "casper/vmlinuz"), KERNEL);
   fs.writeFileSync(at("medium", "casper/initrd.gz"), RAMDISK);
   const iso = at("second", "iso/live.iso");
-  call("xorriso", ["-as", "mkisofs", "-quiet", "-R", "-J", "-o", iso, at("medium")], "xorriso");
+  call("xorriso", ["-as", "mkisofs", "-quiet", "-R", "-J", "-V", "LIVE", "-o", iso, at("medium")], "xorriso");
   fs.writeFileSync(at("first", "grub/grub.cfg"), CONFIG);
   fs.mkdirSync(path.join(folder, "first/live"));
   fs.copyFileSync(squashed, at("first", "live/filesystem.squashfs"));
@@ -111,6 +122,11 @@ describe("loopback", () => {
       ramdisks: [Buffer.from(RAMDISK), Buffer.from(RAMDISK)],
       arguments: "both",
     });
+  });
+
+  it("is searched in the same words in which a search failed before it was made", () => {
+    expect(() => boot("Not made")).toThrow(/casper\/vmlinuz/);
+    expect(boot("Found")).toEqual({ kernel: Buffer.from(KERNEL), ramdisks: [], arguments: "found" });
   });
 
   it.each([

@@ -54,6 +54,7 @@ export class GuestFiles {
 
   /** The name that GRUB would use for a volume. */
   nameOf(volume: GuestVolume): string {
+    for (const [name, made] of this.loopbacks) if (made === volume) return name;
     if (volume.number !== null) return `hd0,${volume.table === "gpt" ? "gpt" : "msdos"}${volume.number}`;
     const logical = volume.name.startsWith("lvm ") ? /^lvm (.+)\/(.+)$/.exec(volume.name) : null;
     if (logical === null) return "hd0";
