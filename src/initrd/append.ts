@@ -3,10 +3,11 @@
  * last one wins; the cost is the overlay's, whatever the initrd's size and compression.
  *
  * The member is compressed by a library in place of the platform's zlib, whose output differs from build to build: the
- * same overlay gives the same bytes on every machine. Not here: a look at what the initrd holds (links-in-the-way.ts).
+ * same overlay gives the same bytes on every machine. A small one is stored. Not here: a look at what the initrd holds (links-in-the-way.ts).
  * Where one file of it has several names (hard links) and the overlay one of them, the kernel writes into that file, so
  * that all names have the overlay's content; a repack changes the one name only.
  */
+import { storeInGzip } from "../compress/gzip-stored.ts";
 import type { Overlay } from "./overlay.ts";
 import { packOverlay } from "./write-cpio.ts";
 
@@ -34,7 +35,8 @@ export async function* appendedMember(
   if (padding > 0) yield new Uint8Array(padding);
   const archive = packOverlay(overlay);
   if (compression === "none") yield* archive;
-  else yield* gzipped(archive, sizeOf(overlay) <= SMALL ? 0 : LEVEL);
+  else if (sizeOf(overlay) <= SMALL) yield* storeInGzip(archive);
+  else yield* gzipped(archive);
 }
 
 function sizeOf(overlay: Overlay): number {
@@ -42,10 +44,10 @@ function sizeOf(overlay: Overlay): number {
 }
 
 /** In the same bytes everywhere: no name, no time, and a library's own deflate. */
-async function* gzipped(chunks: Iterable<Uint8Array>, level: 0 | typeof LEVEL): AsyncGenerator<Uint8Array, void> {
+async function* gzipped(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   const { Deflate } = await import("pako");
   const ready: Uint8Array[] = [];
-  const deflate = new Deflate({ level, gzip: true, chunkSize: 64 * 1024 });
+  const deflate = new Deflate({ level: LEVEL, gzip: true, chunkSize: 64 * 1024 });
   deflate.onData = (chunk: Uint8Array) => void ready.push(chunk);
   for (const chunk of chunks) {
     deflate.push(chunk, false);

@@ -59,6 +59,20 @@ function record(repository: string, keys: Readonly<Record<string, string>> = {})
   return vm;
 }
 
+/** Runs it on a host with these settings: an /etc of its own, so that the machine's is not touched. */
+async function withSettings(...command: string[]): Promise<{ status: number | null; said: string }> {
+  const script = 'mount -t tmpfs none /etc && cp "$1" /etc/guestboot.conf && shift && exec "$@"';
+  const child = spawn("unshare", ["--mount", "sh", "-c", script, "sh", at("guestboot.conf"), ...command], {
+    env: environment(set),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => (said += String(text)));
+  const [status] = (await once(child, "close")) as [number | null];
+  return { status, said };
+}
+
 const eliloader = (...options: string[]) => start(programPath("eliloader"), [...options, "--vm", VM, "/dev/null"], set);
 
 describe("an installation from several mirrors", () => {
@@ -118,25 +132,57 @@ describe("an installation from a repository with a certificate of its own", () =
   it("takes the CA file that /etc/guestboot.conf names for it", async () => {
     fs.writeFileSync(at("guestboot.conf"), `[repository "${https.url}"]\nca-file = ${tls.certificate}\n`);
     record(`${https.url}indexed`);
-    // An /etc of its own, so that the machine's is not touched.
-    const script = 'mount -t tmpfs none /etc && cp "$1" /etc/guestboot.conf && shift && exec "$@"';
-    const argv = ["--mount", "sh", "-c", script, "sh", at("guestboot.conf")];
-    const inside = async (...command: string[]) => {
-      const child = spawn("unshare", [...argv, ...command], {
-        env: environment(set),
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      let said = "";
-      for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding("utf8").on("data", (text) => (said += String(text)));
-      const [status] = (await once(child, "close")) as [number | null];
-      return { status, said };
-    };
-    const installed = await inside(programPath("eliloader"), "-q", "--vm", VM, "/dev/null");
+    const installed = await withSettings(programPath("eliloader"), "-q", "--vm", VM, "/dev/null");
     expect(installed.status, installed.said).toBe(0);
-    const resolved = await inside(programPath("guestboot"), "resolve", `${https.url}indexed`);
+    const resolved = await withSettings(programPath("guestboot"), "resolve", `${https.url}indexed`);
     expect(resolved.status, resolved.said).toBe(0);
     expect(resolved.said).toContain("rhlike 6 x86_64");
+  });
+});
+
+describe("an installation from a server that sends on to another port", () => {
+  const sendingOn = () =>
+    startFaultServer(
+      new Proxy<Record<string, Behaviour>>(
+        {},
+        {
+          get: (_, path) => ({ does: "redirect", to: `${http.url}indexed${String(path)}` }),
+        },
+      ),
+    );
+  const install = () => withSettings(programPath("eliloader"), "-q", "--vm", VM, "/dev/null");
+
+  it("is not followed there, and the setting that would let it is named", async () => {
+    await using server = await sendingOn();
+    fs.writeFileSync(at("guestboot.conf"), "");
+    const before = record(server.url);
+    const { status, said } = await install();
+    expect(status, said).toBe(1);
+    expect(said).toMatch(/^RuntimeError: .*permission denied.*redirect-ports.*\n$/);
+    expect(readRecord(at("state"))).toEqual(before);
+    expect(fs.readdirSync(at("boot"))).toEqual([]);
+  });
+
+  it("is followed where the settings of the first server name the port", async () => {
+    await using server = await sendingOn();
+    fs.writeFileSync(
+      at("guestboot.conf"),
+      `[repository "${server.url}"]\nredirect-ports = ${new URL(http.url).port}\n`,
+    );
+    record(server.url);
+    const { status, said } = await install();
+    expect(status, said).toBe(0);
+    expect(fs.readFileSync(parseSimple(said).kernel ?? "", "utf8")).toBe("vmlinuz");
+  });
+
+  it("is not where those of another server do", async () => {
+    await using server = await sendingOn();
+    fs.writeFileSync(
+      at("guestboot.conf"),
+      `[repository "other.example"]\nredirect-ports = ${new URL(http.url).port}\n`,
+    );
+    record(server.url);
+    expect((await install()).said).toMatch(/permission denied/);
   });
 });
 

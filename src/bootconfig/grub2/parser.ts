@@ -46,6 +46,8 @@ class Parser {
   readonly #lexer: Lexer;
   /** By their first lines, as in `source`. The entries of a config have most of their statements in common. */
   readonly #remembered = new Map<string, Remembered>();
+  /** How long those first lines are: a line of another length is none of them. */
+  readonly #lengths = new Set<number>();
   readonly #budget = new Budget("words and operators in the boot config", MAX_TOKENS);
   #ahead: Token | null = null;
   #depth = 0;
@@ -113,7 +115,7 @@ class Parser {
     let start = lineEnd;
     for (;;) {
       const next = this.#text.indexOf("\n", start + 1);
-      if (next < 0) break;
+      if (next < 0 || !this.#lengths.has(next - start)) break;
       const known = this.#remembered.get(this.#text.slice(start, next));
       if (known === undefined || this.#depth + known.height > MAX_NESTING) break;
       const end = start + known.source.length;
@@ -132,7 +134,9 @@ class Parser {
   #remember(start: number, end: number, statement: Statement, height: number): void {
     const source = this.#text.slice(start, end);
     const next = source.indexOf("\n", 1);
-    this.#remembered.set(next < 0 ? source : source.slice(0, next), { source, statement, height });
+    const first = next < 0 ? source : source.slice(0, next);
+    this.#lengths.add(first.length);
+    this.#remembered.set(first, { source, statement, height });
   }
 
   /** The statement behind a line end, kept where another follows it. */
@@ -266,8 +270,6 @@ class Parser {
    * @param needsDelimiter whether a delimiter must stand before the end
    */
   #statements(end: "}" | readonly string[], needsDelimiter: boolean): Statement[] {
-    const isEnd = (token: Token): boolean =>
-      end === "}" ? token.kind === "}" : token.kind === "word" && token.plain !== null && end.includes(token.plain);
     const statements: Statement[] = [];
     let delimited = true;
     for (;;) {
@@ -285,7 +287,7 @@ class Parser {
       } else {
         if (start !== null) this.#lexer.skipToLine();
         const token = this.#peek();
-        if (statements.length > 0 && isEnd(token) && (delimited || !needsDelimiter)) return statements;
+        if (statements.length > 0 && isOneOf(token, end) && (delimited || !needsDelimiter)) return statements;
         if (!delimited) throw unexpected(token);
         statements.push(start === null ? this.#statement() : this.#statementOfLine(start));
       }
@@ -344,6 +346,10 @@ class Parser {
   #take(): void {
     this.#ahead = null;
   }
+}
+
+function isOneOf(token: Token, end: "}" | readonly string[]): boolean {
+  return end === "}" ? token.kind === "}" : token.kind === "word" && token.plain !== null && end.includes(token.plain);
 }
 
 function areWords(words: readonly string[] | readonly Word[]): words is readonly Word[] {

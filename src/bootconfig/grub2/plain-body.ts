@@ -36,7 +36,8 @@ interface Walk {
   root: string;
   kernel: Loaded["kernel"];
   ramdisks: readonly FileReference[];
-  readonly notes: Notes;
+  /** null: there are none yet. */
+  notes: Notes | null;
   /** As many as running it takes of the config's budget. */
   steps: number;
   calls: number;
@@ -62,13 +63,13 @@ export function loadedPlainly(
     root,
     kernel: null,
     ramdisks: NONE,
-    notes: new Notes(),
+    notes: null,
     steps: 0,
     calls: 0,
   };
   if (!passes(walk, body) || walk.kernel === null) return null;
   run.steps.spend(walk.steps);
-  return { kernel: walk.kernel, ramdisks: walk.ramdisks, notes: walk.notes.lines() };
+  return { kernel: walk.kernel, ramdisks: walk.ramdisks, notes: walk.notes?.lines() ?? NONE };
 }
 
 /** Was everything in it done? */
@@ -126,7 +127,7 @@ function passesSearch(walk: Walk, words: readonly string[]): boolean {
   if (end === null || (end.found === null && files.loopbacks.size > 0)) return false;
   if (end.found === null) {
     walk.steps += files.volumes.length;
-    walk.notes.add(end.note);
+    (walk.notes ??= new Notes()).add(end.note);
   } else {
     walk.steps += 1;
     walk.root = files.nameOf(end.found);

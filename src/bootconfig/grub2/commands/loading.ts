@@ -4,6 +4,7 @@
  *
  * Nothing is read here: whether the files are there shows when they are opened.
  */
+import { withOneMore } from "../../../base/short-list.ts";
 import { failed, FAILURE, type Call, type Command, type Loaded } from "../machine.ts";
 import type { FileReference } from "../../boot-config.ts";
 import type { GuestFiles } from "../guest-files.ts";
@@ -36,16 +37,16 @@ export const initrd: Command = (call) => {
 
 /** What `initrd` with those words loads; null when they name no file, or one of them only half. */
 export function ramdisksOf(files: GuestFiles, root: string, words: readonly string[]): readonly FileReference[] | null {
-  const ramdisks: FileReference[] = [];
+  let ramdisks: FileReference[] = [];
   for (const word of words) {
     if (word.startsWith("-")) continue;
     if (word.startsWith(MEMBER)) {
       const end = word.indexOf(":", MEMBER.length);
       if (end < 0) return null;
       const member = word.slice(MEMBER.length, end);
-      ramdisks.push({ ...files.reference(files.split(word.slice(end + 1), root)), member });
+      ramdisks = withOneMore(ramdisks, { ...files.reference(files.split(word.slice(end + 1), root)), member });
     } else {
-      ramdisks.push(files.reference(files.split(word, root)));
+      ramdisks = withOneMore(ramdisks, files.reference(files.split(word, root)));
     }
   }
   return ramdisks.length === 0 ? null : ramdisks;

@@ -1,6 +1,7 @@
 /**
  * A command's options, as GRUB reads them: `--name`, `--name=value`, `-x`, `-x value`; `--` ends them.
  */
+import { withOneMore } from "../../../base/short-list.ts";
 
 /** What a command knows: its long name; `letter` its short one; whether a value belongs to it. */
 export interface OptionKind {
@@ -23,14 +24,15 @@ export function optionKinds(kinds: readonly OptionKind[]): OptionKinds {
 }
 
 export class Options {
-  readonly operands: string[] = [];
+  readonly operands: readonly string[];
   /** Of each option that was given, its long name; beside it its value. */
-  readonly #names: string[] = [];
-  readonly #values: (string | null)[] = [];
+  readonly #names: readonly string[];
+  readonly #values: readonly (string | null)[];
 
-  give(name: string, value: string | null): void {
-    this.#names.push(name);
-    this.#values.push(value);
+  constructor(operands: readonly string[], names: readonly string[], values: readonly (string | null)[]) {
+    this.operands = operands;
+    this.#names = names;
+    this.#values = values;
   }
 
   /** The values in their order, null for none. */
@@ -50,15 +52,17 @@ export class Options {
 
 /** Options that are not known are left out: what they do is of no use here. */
 export function readOptions(words: readonly string[], kinds: OptionKinds): Options {
-  const options = new Options();
+  let operands: string[] = [];
+  let names: string[] = [];
+  let values: (string | null)[] = [];
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
     if (!word.startsWith("-") || word === "-") {
-      options.operands.push(word);
+      operands = withOneMore(operands, word);
       continue;
     }
     if (word === "--") {
-      options.operands.push(...words.slice(index + 1));
+      operands = [...operands, ...words.slice(index + 1)];
       break;
     }
     const isLong = word.startsWith("--");
@@ -67,7 +71,8 @@ export function readOptions(words: readonly string[], kinds: OptionKinds): Optio
     if (kind === undefined) continue;
     const takesNext = equals < 0 && (isLong ? kind.value === "needed" : kind.value !== undefined);
     if (takesNext) index += 1;
-    options.give(kind.name, equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null);
+    names = withOneMore(names, kind.name);
+    values = withOneMore(values, equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null);
   }
-  return options;
+  return new Options(operands, names, values);
 }
