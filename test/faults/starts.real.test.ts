@@ -89,9 +89,10 @@ it("no start ends wrongly at every so many-th point", async () => {
   };
   const results = [
     ...(await tryPoints(at("short-installation"), { ...options, starts: ["installation"], every: 60 })),
-    ...(await tryPoints(at("short-disk"), { ...options, starts: ["disk"], every: 25 })),
+    ...(await tryPoints(at("short-disk"), { ...options, starts: ["disk"], every: 10 })),
   ];
   expect(results.flatMap(({ tried }) => tried.filter(({ verdict }) => verdict.findings.length > 0))).toEqual([]);
+  // Where the event loop was met instead, nothing was tried.
   const counts = results.map(({ tried }) => tried.length);
   expect(counts[0]).toBeGreaterThan(10);
   expect(counts[1]).toBeGreaterThan(4);
