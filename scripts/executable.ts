@@ -14,7 +14,16 @@ import { leaveOutLockChecks } from "./lock-checks.ts";
 import { namesWanted, readImports } from "./imports.ts";
 import { makeRoom, partsLoader, putCode, type Room } from "./kept-code.ts";
 import { buildPackages, packagesAsAssets } from "./packages.ts";
-import { assetOfPart, builtinsAsTheyAre, entryOfPart, partBorders, PARTS, type Owners, type Wanted } from "./parts.ts";
+import {
+  assetOfPart,
+  builtinsAsTheyAre,
+  checkSnapshotModules,
+  entryOfPart,
+  partBorders,
+  PARTS,
+  type Owners,
+  type Wanted,
+} from "./parts.ts";
 import { prepareWarmUp } from "./warm-up.ts";
 
 const root = path.dirname(import.meta.dirname);
@@ -136,6 +145,8 @@ async function buildParts(main: string, work: string, without: string): Promise<
     const wanted = (module: string, owner: number) => shared[owner]?.add(module);
     const result = await build({
       ...bundleOptions(without),
+      // Source text is memory that each start fills, a third of it names; `dist/launch.js` runs the program with them.
+      minifyIdentifiers: true,
       stdin: { contents: entryOfPart(SRC, own, shared[own] ?? [], namesOf), resolveDir: SRC, loader: "js" },
       outfile: outfile ?? path.join(work, "nowhere.cjs"),
       write: outfile !== null,
@@ -152,7 +163,9 @@ async function buildParts(main: string, work: string, without: string): Promise<
   };
   // First who has which module, then the parts with what the later ones want of them.
   for (const own of PARTS.keys()) {
-    for (const module of await bundle(own, null, everybody)) if (!owners.has(module)) owners.set(module, own);
+    const modules = await bundle(own, null, everybody);
+    if (own === 0) checkSnapshotModules(modules);
+    for (const module of modules) if (!owners.has(module)) owners.set(module, own);
   }
   const texts = await buildPackages(root, work);
   for (const [own, { name }] of PARTS.entries()) {
@@ -180,7 +193,7 @@ function bundleOptions(without = "") {
     platform: "node",
     format: "cjs",
     target: "node26",
-    // Names of functions and classes stay for stack traces; blanks and comments cost start-up time only.
+    // Blanks and comments cost start-up time only.
     minifySyntax: true,
     minifyWhitespace: true,
     define: {

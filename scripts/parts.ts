@@ -21,14 +21,11 @@ export const PARTS: readonly [Part, ...Part[]] = [
   { name: "snapshot", entries: ["cli/start-snapshot.ts"] },
   // Before the installation, which may patch too: a patch needs nothing else of it.
   { name: "patch", entries: ["cli/patch.ts", "pipeline/newc-members.ts"] },
+  // What a start of ours needs to know what a VM's record asks for; a disk's own start reads none.
+  { name: "records", entries: ["toolstack/choose-store.ts", "base/lock.ts"] },
   {
     name: "installation",
-    entries: [
-      ...modulesIn("cli", ["eliloader", "install-vm", "progress"]),
-      "repository/http.ts",
-      "base/lock.ts",
-      "toolstack/choose-store.ts",
-    ],
+    entries: [...modulesIn("cli", ["eliloader", "install-vm", "progress"]), "repository/http.ts"],
   },
   {
     name: "menu",
@@ -38,7 +35,7 @@ export const PARTS: readonly [Part, ...Part[]] = [
     name: "commands",
     entries: [
       ...modulesIn("cli", ["resolve", "fetch", "entries", "ls", "cat", "inspect", "layouts", "cache"]),
-      ...modulesIn("cli", ["prestage", "vm", "read-answers"]),
+      ...modulesIn("cli", ["prestage", "vm", "host", "doctor", "read-answers"]),
       ...modulesIn("repository", ["mirrors", "nfs", "ftp", "ca-file", "proxy", "local-kind", "folder", "zip", "iso"]),
       ...modulesIn("repository", ["nfs-mount", "nfs-user"]),
       ...modulesIn("pipeline", ["medium-boot", "patched-installer", "overlay-zip", "patch-ramdisk"]),
@@ -48,6 +45,20 @@ export const PARTS: readonly [Part, ...Part[]] = [
     ],
   },
 ];
+
+/** The packages that a start from disk runs code of. */
+const SNAPSHOT_PACKAGES = /\/node_modules\/ini\//;
+
+/**
+ * A module that is imported by `import()` alone and is no part's entry gets into the part of its importer, and all that
+ * it imports with it.
+ * @param modules of the snapshot, their absolute paths
+ * @throws Error for one of a package that no start from disk needs
+ */
+export function checkSnapshotModules(modules: readonly string[]): void {
+  const stray = modules.find((module) => module.includes("/node_modules/") && !SNAPSHOT_PACKAGES.test(module));
+  if (stray !== undefined) throw new Error(`${stray} would be in the start-up snapshot: PARTS lacks what imports it`);
+}
 
 /** Which part has a module (its absolute path). */
 export type Owners = Map<string, number>;

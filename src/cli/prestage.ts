@@ -67,10 +67,10 @@ async function carryOut(
   switch (verb) {
     case "list":
       noOperand(operands);
-      await list(run, json);
+      list(run, json);
       return false;
     case "verify":
-      return await verify(operands, run, json);
+      return verify(operands, run, json);
     case "refresh":
       return await refresh(operands, run, json);
     case "remove": {
@@ -93,12 +93,12 @@ async function carryOut(
   }
 }
 
-async function list({ folder }: Run, json: boolean): Promise<void> {
+function list({ folder }: Run, json: boolean): void {
   const manifests: Manifest[] = [];
   const unreadable: string[] = [];
   for (const name of imageNames(folder)) {
     try {
-      manifests.push(await readManifest(existingFolder(folder, name)));
+      manifests.push(readManifest(existingFolder(folder, name)));
     } catch (thrown) {
       unreadable.push(`${name}: ${asGuestbootError(thrown).message}`);
     }
@@ -114,11 +114,11 @@ async function list({ folder }: Run, json: boolean): Promise<void> {
 }
 
 /** @returns is something bad? */
-async function verify(names: readonly string[], { folder, log }: Run, json: boolean): Promise<boolean> {
+function verify(names: readonly string[], { folder, log }: Run, json: boolean): boolean {
   const results = [];
   for (const name of names.length > 0 ? names : imageNames(folder)) {
     try {
-      results.push({ name, bad: await verifyImage(folder, name) });
+      results.push({ name, bad: verifyImage(folder, name) });
     } catch (thrown) {
       const error = asGuestbootError(thrown);
       if (error.code !== "PRESTAGED_INVALID") throw error;
@@ -149,7 +149,7 @@ async function refresh(names: readonly string[], run: Run, json: boolean): Promi
   confineMaking(await askedFor(wanted, folder), run);
   for (const name of wanted) {
     try {
-      const staged = await makeImage(await readAsked(name, folder), run);
+      const staged = await makeImage(readAsked(name, folder), run);
       results.push({ name, unchanged: staged.isUnchanged, kept: staged.kept });
       if (!json) process.stdout.write(wordsOf(folder, name, staged));
     } catch (thrown) {
@@ -169,8 +169,8 @@ async function refresh(names: readonly string[], run: Run, json: boolean): Promi
 }
 
 /** What the image was made of, from its manifest. @throws PRESTAGED_UNKNOWN, PRESTAGED_INVALID, INVALID_SOURCE */
-async function readAsked(name: string, folder: string): Promise<AskedImage> {
-  const { request } = await readManifest(existingFolder(folder, name));
+function readAsked(name: string, folder: string): AskedImage {
+  const { request } = readManifest(existingFolder(folder, name));
   const { values, positionals } = parseArgs({ args: [...request], options: PRESTAGE_OPTIONS, allowPositionals: true });
   const address = onlyOperand(positionals, "REPOSITORY");
   parseLocation(address);
@@ -179,7 +179,7 @@ async function readAsked(name: string, folder: string): Promise<AskedImage> {
 
 /** Those that can be read; what is wrong with the others is told in their turn. */
 async function askedFor(names: readonly string[], folder: string): Promise<AskedImage[]> {
-  const asked = await Promise.allSettled(names.map((name) => readAsked(name, folder)));
+  const asked = await Promise.allSettled(names.map((name) => Promise.try(readAsked, name, folder)));
   return asked.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
 }
 

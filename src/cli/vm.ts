@@ -106,12 +106,12 @@ async function reinstall(id: string, command: VmCommand, distro: string | undefi
 }
 
 async function finish(id: string, command: VmCommand): Promise<void> {
-  const plan: Plan = async (record, records) => noted(records, record, await finishChanges(record));
+  const plan: Plan = (record, records) => noted(records, record, finishChanges(record));
   await change(id, command, "the next start boots from its disk", plan);
 }
 
 async function useImage(id: string, name: string, command: VmCommand): Promise<void> {
-  const image = await openImage(command.folder, name);
+  const image = openImage(command.folder, name);
   const then = `every start from now on boots the image ${name}, until: guestboot vm finish ${id}`;
   const before = (record: VmRecord) => noteUser(image.folder, notedName(id, record.uuid));
   const plan: Plan = (record, records) => noted(records, record, planUseImage(record, image));
@@ -146,14 +146,14 @@ async function change(
  * installer's reboot ends the installation. Ended between any two steps, the record tells what is left to do.
  */
 async function startFromImage(id: string, name: string, command: VmCommand): Promise<void> {
-  const image = await openImage(command.folder, name);
+  const image = openImage(command.folder, name);
   const { settings } = command;
   await using records = await openVmStore(id, settings);
   const record = await records.read(id);
   const changes = noted(records, record, planUseImage(record, image));
   if (command.isDryRun) {
     const started = applyChanges(record, changes);
-    const after = noted(records, started, await finishChanges(started));
+    const after = noted(records, started, finishChanges(started));
     // A VM whose start failed must not be handed to its disk: each of these waits for the one before it.
     const dance = [xeStart(record.uuid), ...xeCommands(record.uuid, after)].join(" &&\n");
     print([...xeCommands(record.uuid, changes), dance]);
@@ -186,7 +186,7 @@ async function startFromImage(id: string, name: string, command: VmCommand): Pro
 async function flip(uuid: string, records: VmStore): Promise<void> {
   try {
     const record = await records.read(uuid);
-    await records.apply(uuid, noted(records, record, await finishChanges(record)));
+    await records.apply(uuid, noted(records, record, finishChanges(record)));
   } catch (thrown) {
     const error = asGuestbootError(thrown);
     const message = `the VM was started from the image, and its record still says so: ${error.message}`;
@@ -197,8 +197,8 @@ async function flip(uuid: string, records: VmStore): Promise<void> {
   }
 }
 
-async function finishChanges(record: VmRecord): Promise<readonly SettingChange[]> {
-  return planFinish(record, await imageWithKernel(record.PV_kernel));
+function finishChanges(record: VmRecord): readonly SettingChange[] {
+  return planFinish(record, imageWithKernel(record.PV_kernel));
 }
 
 /** A guest's file has no place for a journal. */

@@ -15,9 +15,9 @@ export interface BadImageFile {
 }
 
 /** Reads the image's files and compares them with its manifest. */
-export async function verifyImage(folder: string, name: string): Promise<readonly BadImageFile[]> {
+export function verifyImage(folder: string, name: string): readonly BadImageFile[] {
   const current = existingFolder(folder, name);
-  const { kernel, ramdisk } = await readManifest(current);
+  const { kernel, ramdisk } = readManifest(current);
   const files = ramdisk === null ? [kernel] : [kernel, ramdisk];
   return files.flatMap((file) => {
     const at = path.join(current, file.file);
@@ -33,9 +33,9 @@ export interface OpenImage extends BootImage {
 }
 
 /** For a VM to start from. Its files are there and have their sizes. @throws PRESTAGED_UNKNOWN, PRESTAGED_INVALID */
-export async function openImage(folder: string, name: string): Promise<OpenImage> {
+export function openImage(folder: string, name: string): OpenImage {
   const current = existingFolder(folder, name);
-  const manifest = await readManifest(current);
+  const manifest = readManifest(current);
   const { kernel, ramdisk } = manifest;
   for (const file of ramdisk === null ? [kernel] : [kernel, ramdisk]) {
     const reason = whatIsWrong(path.join(current, file.file), file, { deep: false });
@@ -48,11 +48,11 @@ export async function openImage(folder: string, name: string): Promise<OpenImage
 }
 
 /** The image that a record's PV_kernel is of; null where it is of none. */
-export async function imageWithKernel(kernel: string): Promise<BootImage | null> {
+export function imageWithKernel(kernel: string): BootImage | null {
   if (!path.isAbsolute(kernel)) return null;
   try {
     const file = fs.realpathSync(kernel);
-    const image = imageIn(path.dirname(file), await readManifest(path.dirname(file)));
+    const image = imageIn(path.dirname(file), readManifest(path.dirname(file)));
     return image.kernel === file ? image : null;
   } catch {
     return null;

@@ -6,6 +6,7 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import * as v from "valibot";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { quote } from "../base/printable.ts";
 
@@ -50,10 +51,8 @@ const VERSION = 1;
 const LARGEST = 1024 * 1024;
 
 /** @throws PRESTAGED_INVALID */
-export async function readManifest(folder: string): Promise<Manifest> {
+export function readManifest(folder: string): Manifest {
   const file = path.join(folder, MANIFEST_NAME);
-  // Loaded here, as everywhere: no boot comes this way.
-  const v = await import("valibot");
   const name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/));
   const image = v.object({
     file: name,

@@ -175,7 +175,7 @@ async function placeGeneration(image: StagedImage, fresh: string, files: PutFile
   const generation = generationFolder(folder, name, digest);
   const before = currentFolder(folder, name);
   const isThere = fs.statSync(generation, { throwIfNoEntry: false }) !== undefined;
-  const made = isThere ? await madeBefore(generation) : null;
+  const made = isThere ? madeBefore(generation) : null;
   const manifest = manifestOf(image, files, made);
   // Who names the old image's files through the link names the new one's in a moment, and may be reading the old now.
   const oldUsers = before === null || before === generation ? [] : await findUsers(before, usersOf(before));
@@ -201,9 +201,9 @@ async function placeGeneration(image: StagedImage, fresh: string, files: PutFile
   return { manifest, isUnchanged: before === generation, kept };
 }
 
-async function madeBefore(generation: string): Promise<string | null> {
+function madeBefore(generation: string): string | null {
   try {
-    return (await readManifest(generation)).made;
+    return readManifest(generation).made;
   } catch (error) {
     if (error instanceof GuestbootError) return null;
     throw error;

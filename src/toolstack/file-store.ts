@@ -8,6 +8,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { Budget } from "../base/budget.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import { giveBack } from "../base/give-back.ts";
@@ -52,24 +53,27 @@ export function openFileStore(stateFolder: string): FileStore {
     }
   };
   return {
-    async read(id) {
-      const uuid = findUuid(folder, id);
-      const record = await checkRecord(readJson(folder, uuid), uuid, fileOf(folder, uuid));
-      const cutOff = readCutOffFile(noteOf(uuid), record);
-      return cutOff === null ? record : { ...record, cutOff };
-    },
+    read: (id) =>
+      Promise.try(() => {
+        const uuid = findUuid(folder, id);
+        const record = checkRecord(readJson(folder, uuid), uuid, fileOf(folder, uuid));
+        const cutOff = readCutOffFile(noteOf(uuid), record);
+        return cutOff === null ? record : { ...record, cutOff };
+      }),
     async apply(id, changes) {
       const uuid = findUuid(folder, id);
       const file = fileOf(folder, uuid);
-      return withLock(join(folder, `.${uuid}.lock`), async () => {
-        const json = readJson(folder, uuid);
-        const before = await checkRecord(json, uuid, file);
-        const merged = merge(json, before, applyChanges(before, changes), changes);
-        const made = outstandingChanges(before, changes);
-        const isChanged = JSON.stringify(merged) !== JSON.stringify(json);
-        if (isChanged) replaceNoted(uuid, made, JSON.stringify(merged, null, 2));
-        return made.map((change) => keepingDisk(json, before, change));
-      });
+      return withLock(join(folder, `.${uuid}.lock`), () =>
+        Promise.try(() => {
+          const json = readJson(folder, uuid);
+          const before = checkRecord(json, uuid, file);
+          const merged = merge(json, before, applyChanges(before, changes), changes);
+          const made = outstandingChanges(before, changes);
+          const isChanged = JSON.stringify(merged) !== JSON.stringify(json);
+          if (isChanged) replaceNoted(uuid, made, JSON.stringify(merged, null, 2));
+          return made.map((change) => keepingDisk(json, before, change));
+        }),
+      );
     },
     recover(id) {
       return Promise.resolve().then(() => void starting.add(findUuid(folder, id)));
@@ -210,9 +214,7 @@ function readText(file: string): string {
 }
 
 /** The record with XenAPI's defaults for what is missing. @throws VM_INVALID naming file and field */
-async function checkRecord(json: JsonObject, uuid: string, file: string): Promise<VmRecord> {
-  // Loaded here, because a boot from a disk under pygrub's name never comes this way.
-  const v = await import("valibot");
+function checkRecord(json: JsonObject, uuid: string, file: string): VmRecord {
   const text = v.optional(v.string(), "");
   const schema = v.object({
     uuid: v.string(),

@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterAll, expect, test } from "vitest";
 import { namesWanted, readImports } from "../../scripts/imports.ts";
-import { builtinsAsTheyAre, entryOfPart } from "../../scripts/parts.ts";
+import { builtinsAsTheyAre, checkSnapshotModules, entryOfPart } from "../../scripts/parts.ts";
 import { temporaryFolder } from "../program.ts";
 
 const folder = temporaryFolder();
@@ -55,6 +55,12 @@ test("what later parts want of the snapshot's modules is made when they ask", ()
   const file = path.join(folder.path, "base/errors.ts");
   const text = entryOfPart(folder.path, 0, [file], (module) => (module === file ? ["isKnown"] : []));
   expect(text).toContain('"base/errors.ts": () => ({ isKnown: m0.isKnown })');
+});
+
+test("a package that no start from disk needs does not get into the snapshot unseen", () => {
+  checkSnapshotModules(["/x/src/cli/main.ts", "/x/node_modules/ini/lib/ini.js"]);
+  const stray = ["/x/src/cli/main.ts", "/x/node_modules/valibot/dist/index.mjs"];
+  expect(() => checkSnapshotModules(stray)).toThrow(/valibot.*would be in the start-up snapshot/);
 });
 
 function module(name: string, text: string): string {
