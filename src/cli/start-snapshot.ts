@@ -1,7 +1,8 @@
 /**
  * What the single executable is made from: a heap in which the modules of a start from disk are loaded and their
  * functions compiled. Functions are compiled when they first run, and that is most of what our own code costs in a
- * process that runs each once; so the build walks the way of a start from disk on a small image.
+ * process that runs each once; so the build walks the way of a start from disk on a small image. Functions that have
+ * run and do not run in a start are in the way: they are dropped again.
  *
  * All else is in parts outside the snapshot (see `scripts/parts.ts`), whose code the build keeps too: it lets the
  * finished executable run command lines, once, and write down what was compiled for them. Only that executable can do
@@ -72,10 +73,52 @@ async function runAndKeep(folder: string): Promise<never> {
   process.exit(0);
 }
 
+/** Where V8 keeps the code that it compiles (bytecode). */
+const CODE_SPACE = "trusted_space";
+/** Of the code, what may be left of it. */
+const MOST_LEFT = 0.75;
+/** Arrays. */
+const MOST_GARBAGE = 2000;
+const HELD = 20;
+
+/**
+ * Drops the code that was compiled so far: most of it has begun the runtime or loaded our modules, and runs no more, but
+ * each start would fill a megabyte with it. V8 drops what has not run between some collections of garbage; here one is
+ * enough, and garbage is made until that has come.
+ * @throws Error when it does not come
+ */
+function dropCompiledCode(): void {
+  const before = codeBytes();
+  v8.setFlagsFromString("--bytecode-old-age=1");
+  let garbage: number[][] = [];
+  for (let made = 0; codeBytes() > before * MOST_LEFT; made++) {
+    if (made === MOST_GARBAGE) throw new Error("the runtime keeps the code that it has compiled");
+    // What is dropped at once is collected with the young alone.
+    if (made % HELD === 0) garbage = [];
+    // 8 MB. What is not filled is not made.
+    garbage.push(new Array<number>(1_000_000).fill(made));
+  }
+  // V8's own.
+  v8.setFlagsFromString("--bytecode-old-age=6");
+}
+
+function codeBytes(): number {
+  const space = v8.getHeapSpaceStatistics().find(({ space_name: name }) => name === CODE_SPACE);
+  if (space === undefined) throw new Error(`the runtime's heap has no ${CODE_SPACE}`);
+  return space.space_used_size;
+}
+
 async function prepareSnapshot(): Promise<void> {
+  await warmUp();
+  dropCompiledCode();
+  // What a start runs is compiled again, and nothing else.
+  await warmUp();
+  checkLoaded();
+}
+
+async function warmUp(): Promise<void> {
   warmUpGrub2();
   await rehearseStarts(given("GUESTBOOT_WARM_UP_IMAGE"), given("GUESTBOOT_WARM_UP_FOLDER"));
-  checkLoaded();
 }
 
 prepareSnapshot().catch((error: unknown) => {
