@@ -29,6 +29,7 @@ export async function measureStarts({ folder, tmpfs, dist, installer, runs, isSh
     { name: "upstream", argv: [UPSTREAM, ...options, image] },
   ];
   const bare = { name: "guestboot --version", argv: [path.join(dist, "guestboot"), "--version"] } as const;
+  const runtime = { name: "node -e 0", argv: [process.execPath, "-e", "0"] } as const;
   const python = { name: "python3 -c pass", argv: ["/usr/bin/python3", "-c", "pass"] } as const;
   const say = ["-q", "-n"];
   const withoutWalls = { name: "guestboot, unconfined", argv: [unconfined, ...extracting(tmpfs), image] } as const;
@@ -47,6 +48,8 @@ export async function measureStarts({ folder, tmpfs, dist, installer, runs, isSh
       bar: 1.15,
     }),
     compare("say what would boot (-n) / upstream", both(...say), runs, { bar: 0.75 }),
+    // What no program of this runtime can be below, as long as it starts as the runtime does.
+    compare("the runtime alone (node -e 0) / upstream's -n", [runtime, both(...say)[1]], runs),
     compare("list the entries (-l) / upstream", both("-l"), runs),
     compare("-n: start-up snapshot / code cache", [both(...say)[0], codeCache], runs),
   ];
