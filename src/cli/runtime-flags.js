@@ -12,9 +12,10 @@ export const RUNTIME_FLAGS = [
   "--allow-ffi",
   // MB: what most commands allocate in all their life, so that they end before a collection of garbage begins.
   "--min-semi-space-size=8",
-  // Of two optimising compilers the quicker one works for what lasts longer than a start: without it a start has less
-  // memory to touch, and what takes seconds (a decompression) is at most a twentieth slower, by the other one.
+  // Of three compilers the one that optimises most works for what lasts longer than a start. Without the other two a
+  // start has less memory to touch, and decompressors, which take seconds, are as quick or at most a twentieth slower.
   "--no-maglev",
+  "--no-sparkplug",
   "--disable-warning=SecurityWarning",
   "--disable-warning=ExperimentalWarning",
 ];
