@@ -3,9 +3,9 @@
  * entries has thousands of such lists, and each new page of memory costs a start its time.
  */
 
-/** The list with one more at its end; a list that was not empty is changed, and given back. */
-export function withOneMore<T>(list: T[], item: T): T[] {
-  if (list.length === 0) return [item];
+/** The list with one more at its end: it is changed, and given back. @param list null where there is none yet */
+export function withOneMore<T>(list: T[] | null, item: T): T[] {
+  if (list === null) return [item];
   list.push(item);
   return list;
 }

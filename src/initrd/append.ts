@@ -3,9 +3,9 @@
  * last one wins; the cost is the overlay's, whatever the initrd's size and compression.
  *
  * The member is compressed by a library in place of the platform's zlib, whose output differs from build to build: the
- * same overlay gives the same bytes on every machine. A small one is stored. Not here: a look at what the initrd holds (links-in-the-way.ts).
- * Where one file of it has several names (hard links) and the overlay one of them, the kernel writes into that file, so
- * that all names have the overlay's content; a repack changes the one name only.
+ * same overlay gives the same bytes on every machine. A small one is stored. Not here: a look at what the initrd holds
+ * (links-in-the-way.ts). Where one file of it has several names (hard links) and the overlay one of them, the kernel
+ * writes into that file, so that all names have the overlay's content; a repack changes the one name only.
  */
 import { storeInGzip } from "../compress/gzip-stored.ts";
 import type { Overlay } from "./overlay.ts";

@@ -15,6 +15,8 @@ export class Environment {
   /** Undefined for what was unset. */
   readonly #values = new Map<string, string | undefined>();
   #exported: ReadonlySet<string>;
+  /** Those with their values, as they are now; null where nobody has asked. A menu opens many that begin with them. */
+  #handedDown: Environment | null = null;
   /** What `$?` holds: set by each command, so that it has a place of its own. */
   status = 0;
   /** Shared by all environments of one script. */
@@ -46,17 +48,23 @@ export class Environment {
       );
     }
     this.#budget.spend(name.length + value.length);
-    this.#values.set(name, value);
+    this.#put(name, value);
   }
 
   unset(name: string): void {
-    this.#values.set(name, undefined);
+    this.#put(name, undefined);
+  }
+
+  #put(name: string, value: string | undefined): void {
+    this.#values.set(name, value);
+    this.#handedDown = null;
   }
 
   /** A variable that does not exist becomes an empty one. */
   export(name: string): void {
     if (this.get(name) === undefined) this.set(name, "");
     this.#exported = new Set(this.#exported).add(name);
+    this.#handedDown = null;
   }
 
   /** For the body of an entry: what it sets is forgotten again. This one must not be changed any more. */
@@ -68,12 +76,17 @@ export class Environment {
 
   /** For a menu of its own: what was exported. */
   inherited(): Environment {
-    const inherited = new Environment(null, this.#exported, this.#budget);
+    this.#handedDown ??= this.#withExported();
+    return new Environment(this.#handedDown, this.#exported, this.#budget);
+  }
+
+  #withExported(): Environment {
+    const exported = new Environment(null, this.#exported, this.#budget);
     for (const name of this.#exported) {
       const value = this.get(name);
-      if (value !== undefined) inherited.#values.set(name, value);
+      if (value !== undefined) exported.#values.set(name, value);
     }
-    return inherited;
+    return exported;
   }
 
   /** All variables, for a reader that fills them into its own texts. */

@@ -356,10 +356,12 @@ function areWords(words: readonly string[] | readonly Word[]): words is readonly
   return typeof words[0] !== "string";
 }
 
+const LOADS = /^(?:linux|initrd)/;
+
 /** Is it likely to stand in other entries too? What an entry loads and an entry itself are not. */
 function isRepeated(command: PlainCommand | SimpleCommand): boolean {
   if (command.kind === "command") return command.words.at(-1)?.kind !== "block";
-  return command.block === null && !/^(?:linux|initrd)/.test(command.name);
+  return command.block === null && !LOADS.test(command.name);
 }
 
 function plainOf(words: readonly Argument[]): PlainCommand | null {

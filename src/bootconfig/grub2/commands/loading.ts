@@ -37,7 +37,7 @@ export const initrd: Command = (call) => {
 
 /** What `initrd` with those words loads; null when they name no file, or one of them only half. */
 export function ramdisksOf(files: GuestFiles, root: string, words: readonly string[]): readonly FileReference[] | null {
-  let ramdisks: FileReference[] = [];
+  let ramdisks: FileReference[] | null = null;
   for (const word of words) {
     if (word.startsWith("-")) continue;
     if (word.startsWith(MEMBER)) {
@@ -49,7 +49,7 @@ export function ramdisksOf(files: GuestFiles, root: string, words: readonly stri
       ramdisks = withOneMore(ramdisks, files.reference(files.split(word, root)));
     }
   }
-  return ramdisks.length === 0 ? null : ramdisks;
+  return ramdisks;
 }
 
 /** `newc:NAME:FILE`: the file is put into an archive, under that name. */

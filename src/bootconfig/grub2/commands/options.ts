@@ -23,6 +23,8 @@ export function optionKinds(kinds: readonly OptionKind[]): OptionKinds {
   return byWord;
 }
 
+const NONE: readonly never[] = [];
+
 export class Options {
   readonly operands: readonly string[];
   /** Of each option that was given, its long name; beside it its value. */
@@ -52,9 +54,9 @@ export class Options {
 
 /** Options that are not known are left out: what they do is of no use here. */
 export function readOptions(words: readonly string[], kinds: OptionKinds): Options {
-  let operands: string[] = [];
-  let names: string[] = [];
-  let values: (string | null)[] = [];
+  let operands: string[] | null = null;
+  let names: string[] | null = null;
+  let values: (string | null)[] | null = null;
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";
     if (!word.startsWith("-") || word === "-") {
@@ -62,7 +64,7 @@ export function readOptions(words: readonly string[], kinds: OptionKinds): Optio
       continue;
     }
     if (word === "--") {
-      operands = [...operands, ...words.slice(index + 1)];
+      operands = [...(operands ?? NONE), ...words.slice(index + 1)];
       break;
     }
     const isLong = word.startsWith("--");
@@ -74,5 +76,5 @@ export function readOptions(words: readonly string[], kinds: OptionKinds): Optio
     names = withOneMore(names, kind.name);
     values = withOneMore(values, equals >= 0 ? word.slice(equals + 1) : takesNext ? (words[index] ?? "") : null);
   }
-  return new Options(operands, names, values);
+  return new Options(operands ?? NONE, names ?? NONE, values ?? NONE);
 }
