@@ -10,7 +10,7 @@ import { openDisk } from "../disk/open-disk.ts";
 import type { InitrdLimits } from "../initrd/members.ts";
 import { mergeOverlays } from "../initrd/merge-overlays.ts";
 import { openOverlay } from "../pipeline/open-overlay.ts";
-import { patchToFile, planPatch, streamToFile, type PatchPlan } from "../pipeline/patch-initrd.ts";
+import { patchToFile, streamToFile, type PatchPlan } from "../pipeline/patch-initrd.ts";
 import { ANSWER_KINDS, ANSWER_OPTIONS, type AnswerValues } from "./answer-options.ts";
 import { onlyOperand, readArguments, wants } from "./arguments.ts";
 import { cancellation } from "./cancellation.ts";
@@ -99,13 +99,14 @@ async function patch(
     compression: compressionOf(values.compression),
     kernelVersion: values.kernel === undefined ? null : await kernelVersionOf(values.kernel),
   };
-  const plan = await planPatch(initrd.source, overlay, wishes, limits);
-  if (plan.reason !== null) progress.say(`repacking: ${REASONS[plan.reason]}`);
   // An answer file may hold passwords.
   const mode = answers.overlays.length > 0 ? 0o600 : 0o644;
-  const { size } = await patchToFile({ path: input, source: initrd.source }, overlay, plan, limits, {
+  const { plan, size } = await patchToFile({ path: input, source: initrd.source }, overlay, wishes, limits, {
     path: output,
     mode,
+    onPlan: ({ reason }) => {
+      if (reason !== null) progress.say(`repacking: ${REASONS[reason]}`);
+    },
   });
   const facts = { output, how: plan.how, compression: plan.compression, size, arguments: answers.arguments };
   if (json) printJson(facts);

@@ -126,35 +126,60 @@ export interface PatchedFile {
   readonly size: number;
 }
 
+/** Where a patched initrd goes. */
+export interface PatchOutput {
+  readonly path: string;
+  /** Of the file. */
+  readonly mode: number;
+  /** Is told how it is patched, before that is done. */
+  readonly onPlan?: (plan: PatchPlan) => void;
+}
+
 /**
  * Writes the patched initrd into a file, which is there whole or not at all.
  * @param initrd the original's path, and its bytes
- * @param mode of the file
- * @throws GuestbootError as `patchedBytes`; OUTPUT_FAILED, NO_SPACE
+ * @throws GuestbootError as `planPatch` and `patchedBytes`; OUTPUT_FAILED, NO_SPACE
  */
 export async function patchToFile(
   initrd: { readonly path: string; readonly source: ByteSource },
   overlay: Overlay,
-  plan: PatchPlan,
+  wishes: PatchWishes,
   limits: InitrdLimits,
-  output: { readonly path: string; readonly mode: number },
+  output: PatchOutput,
 ): Promise<PatchedFile> {
   const folder = path.dirname(path.resolve(output.path));
   refuseSameFile(initrd.path, output.path);
   return await intoFile(output, async (file) => {
     const { source } = initrd;
     checkSpace(folder, source.size, output.path);
-    if (plan.how !== "append") {
+    // While the original is copied, which is right for nearly all of them, it is decided and the new member is made.
+    const copy = wishes.repack ? null : copyTo(initrd.path, file.path);
+    const [copied, made] = await Promise.allSettled([copy, beginPatch(source, overlay, wishes, limits, output)]);
+    if (made.status === "rejected") throw made.reason;
+    const { plan, member } = made.value;
+    if (member === null) {
+      fs.ftruncateSync(file.fd);
       return { plan, size: await writeAll(file, 0, patchedBytes(source, overlay, plan, limits, folder)) };
     }
-    const added = inBlocks(addedBytes(source, overlay, plan));
-    // The member is made while the original is copied.
-    const [copied, begun] = await Promise.allSettled([copyTo(initrd.path, file.path), beginningOf(added)]);
     if (copied.status === "rejected") throw copied.reason;
-    if (begun.status === "rejected") throw begun.reason;
-    const size = await writeAll(file, source.size, begun.value);
-    return { plan, size: await writeAll(file, size, added) };
+    const size = await writeAll(file, source.size, member.begun);
+    return { plan, size: await writeAll(file, size, member.rest) };
   });
+}
+
+/** @returns the plan, and what is appended where that is the plan */
+async function beginPatch(
+  source: ByteSource,
+  overlay: Overlay,
+  wishes: PatchWishes,
+  limits: InitrdLimits,
+  { onPlan }: PatchOutput,
+) {
+  const plan = await planPatch(source, overlay, wishes, limits);
+  onPlan?.(plan);
+  if (plan.how !== "append") return { plan, member: null };
+  const rest = inBlocks(addedBytes(source, overlay, plan));
+  return { plan, member: { begun: await beginningOf(rest), rest } };
 }
 
 /** By reference where the filesystem can, else copied inside the kernel, beside this thread. */

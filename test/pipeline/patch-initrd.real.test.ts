@@ -6,7 +6,7 @@ import { GuestbootError } from "../../src/base/errors.ts";
 import { openDisk } from "../../src/disk/open-disk.ts";
 import { mergeOverlays } from "../../src/initrd/merge-overlays.ts";
 import { openOverlay } from "../../src/pipeline/open-overlay.ts";
-import { patchToFile, planPatch, type PatchedFile, type PatchWishes } from "../../src/pipeline/patch-initrd.ts";
+import { patchToFile, type PatchedFile, type PatchWishes } from "../../src/pipeline/patch-initrd.ts";
 import { makeZip } from "../../fixtures/zip-files.ts";
 import { call } from "../filesystem/call.ts";
 import { cpioArchive } from "../initrd/cpio-bytes.ts";
@@ -45,9 +45,9 @@ async function patched(
   try {
     using source = openDisk(input);
     using opened = await openOverlay(over);
-    const plan = await planPatch(source.source, opened.overlay, { ...AS_IT_COMES, ...wishes }, limits);
     const to = { path: output, mode: 0o644 };
-    const done = await patchToFile({ path: input, source: source.source }, opened.overlay, plan, limits, to);
+    const all = { ...AS_IT_COMES, ...wishes };
+    const done = await patchToFile({ path: input, source: source.source }, opened.overlay, all, limits, to);
     return { ...done, path: output };
   } catch (error) {
     // Nothing is left of a failure.
@@ -158,10 +158,10 @@ describe("on a filesystem that shares blocks", () => {
     fs.writeFileSync(over, OVERLAY);
     using source = openDisk(input);
     using opened = await openOverlay(over);
-    const plan = await planPatch(source.source, opened.overlay, AS_IT_COMES, LIMITS);
-    expect(plan.how).toBe("append");
     const to = { path: output, mode: 0o644 };
-    await patchToFile({ path: input, source: source.source }, opened.overlay, plan, LIMITS, to);
+    const initrd = { path: input, source: source.source };
+    const { plan } = await patchToFile(initrd, opened.overlay, AS_IT_COMES, LIMITS, to);
+    expect(plan.how).toBe("append");
     call("sync", ["-f", output], "coreutils");
     const size = fs.statSync(input).size;
     // filefrag(8): `0:  0..  2047:  24..  2071:  2048:  shared`, in blocks of 4 KiB.
@@ -316,8 +316,8 @@ describe("bad initrds leave no output and the original as it was", () => {
     const file = at("same");
     fs.writeFileSync(file, gzipSync(ORIGINAL));
     using source = openDisk(file);
-    const plan = await planPatch(source.source, [], AS_IT_COMES, LIMITS);
-    const done = patchToFile({ path: file, source: source.source }, [], plan, LIMITS, { path: file, mode: 0o644 });
+    const to = { path: file, mode: 0o644 };
+    const done = patchToFile({ path: file, source: source.source }, [], AS_IT_COMES, LIMITS, to);
     await expect(done).rejects.toMatchObject({ code: "OUTPUT_FAILED" });
     expect(fs.readFileSync(file).equals(gzipSync(ORIGINAL))).toBe(true);
   });
