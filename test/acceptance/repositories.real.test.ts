@@ -172,7 +172,7 @@ describe("an installation from a server that sends on to another port", () => {
     record(server.url);
     const { status, said } = await install();
     expect(status, said).toBe(0);
-    expect(fs.readFileSync(parseSimple(said).kernel ?? "", "utf8")).toBe("vmlinuz");
+    expect(fs.readFileSync(parseSimple(said).kernel, "utf8")).toBe("vmlinuz");
   });
 
   it("is not where those of another server do", async () => {
