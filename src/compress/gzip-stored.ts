@@ -1,6 +1,6 @@
 /**
  * A gzip member whose data are stored as they are: RFC 1952 around the stored blocks of RFC 1951, 3.2.4. A library that
- * compresses takes a process which does it once ten milliseconds to be loaded, and to find that it need not do anything.
+ * compresses does the same, but takes a process that needs it once some twenty milliseconds.
  */
 
 /** Deflate, no name, no time, no level named, Unix. */
