@@ -31,8 +31,13 @@ async function useRepository(repository: Repository, options: FetchOptions = {})
   await drain(result.body);
 }
 
+/** Once for all inputs: a hundred thousand wrappers around each other end with the stack. */
+let isWithoutNetwork = false;
+
 /** Our own code asks the runtime for its modules; packages get the other network by the build. */
 function withoutNetwork(): void {
+  if (isWithoutNetwork) return;
+  isWithoutNetwork = true;
   const real = process.getBuiltinModule.bind(process);
   const found = (id: string): unknown => (id === "node:net" ? memoryNet : real(id));
   Object.defineProperty(process, "getBuiltinModule", { value: found, configurable: true });
