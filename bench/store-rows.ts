@@ -1,8 +1,9 @@
 /**
  * The rows of the benchmark about the cache: a cold fetch of 1 GiB beside curl and beside sha256 alone; beside what
- * brings the bytes to the disk as ours does: curl with sync, dd without any network, and curl with tee and sha256sum, the
- * whole of the work by other programs; and starts of an installation whose files are in the cache beside our bare start. The mirror is signed as a real one: the fetch asks for
- * a signature and holds its key, the starts find the signed index of somebody whose key this host does not hold.
+ * brings the bytes to the disk as ours does: curl with sync, dd without any network, and curl with tee and sha256sum,
+ * the whole of the work by other programs; and starts of an installation whose files are in the cache beside our bare
+ * start. The mirror is signed as a real one: the fetch asks for a signature and holds its key, the starts find the
+ * signed index of somebody whose key this host does not hold.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -84,7 +85,7 @@ async function coldFetch({ folder, dist, installer, runs, isShort }: Setting): P
     name: "curl -o, sync",
     argv: ["/bin/sh", "-c", 'curl -sf -o "$1" "$2" && sync "$1"', "sh", curled, nginx.url + MIRROR_PATHS.initrd],
   };
-  // The least that any program takes here whose bytes are on the disk in the end.
+  // What the disk takes through the page cache; past it, as large files are fetched, it takes less.
   const disk: Command = {
     ...curl,
     name: "dd conv=fsync",

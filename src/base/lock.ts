@@ -41,7 +41,7 @@ const SQLITE_BUSY = 5;
  * @throws LOCK_TIMEOUT; LOCK_UNUSABLE when the file cannot be made or is something else; the signal's reason; and
  *   what `work` throws
  */
-export async function withLock<T>(file: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
+export async function withLock<T>(file: string, work: () => T | Promise<T>, options: LockOptions = {}): Promise<T> {
   options.signal?.throwIfAborted();
   const database = openLockFile(file);
   held.add(database);

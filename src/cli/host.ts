@@ -47,14 +47,14 @@ export async function runHost(argv: readonly string[]): Promise<number> {
       case "install": {
         const program = chooseProgram(values.program);
         mustBeThere(root, program);
-        const install = () => Promise.resolve(installOnHost(root, program));
+        const install = () => installOnHost(root, program);
         const changes = isDry ? planInstall(surveyHost(root, program)) : await withLock(lockFile(), install);
         if (json) printJson({ dryRun: isDry, changes });
         else tellInstalled(changes, isDry);
         return;
       }
       case "uninstall": {
-        const uninstall = () => Promise.resolve(uninstallFromHost(root));
+        const uninstall = () => uninstallFromHost(root);
         const changes = isDry ? (readHostState(root)?.changes ?? []) : await withLock(lockFile(), uninstall);
         if (json) printJson({ dryRun: isDry, changes });
         else tellUninstalled(changes, isDry);

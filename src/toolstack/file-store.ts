@@ -63,17 +63,15 @@ export function openFileStore(stateFolder: string): FileStore {
     async apply(id, changes) {
       const uuid = findUuid(folder, id);
       const file = fileOf(folder, uuid);
-      return withLock(join(folder, `.${uuid}.lock`), () =>
-        Promise.try(() => {
-          const json = readJson(folder, uuid);
-          const before = checkRecord(json, uuid, file);
-          const merged = merge(json, before, applyChanges(before, changes), changes);
-          const made = outstandingChanges(before, changes);
-          const isChanged = JSON.stringify(merged) !== JSON.stringify(json);
-          if (isChanged) replaceNoted(uuid, made, JSON.stringify(merged, null, 2));
-          return made.map((change) => keepingDisk(json, before, change));
-        }),
-      );
+      return withLock(join(folder, `.${uuid}.lock`), () => {
+        const json = readJson(folder, uuid);
+        const before = checkRecord(json, uuid, file);
+        const merged = merge(json, before, applyChanges(before, changes), changes);
+        const made = outstandingChanges(before, changes);
+        const isChanged = JSON.stringify(merged) !== JSON.stringify(json);
+        if (isChanged) replaceNoted(uuid, made, JSON.stringify(merged, null, 2));
+        return made.map((change) => keepingDisk(json, before, change));
+      });
     },
     recover(id) {
       return Promise.resolve().then(() => void starting.add(findUuid(folder, id)));

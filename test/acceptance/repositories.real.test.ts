@@ -59,6 +59,10 @@ function record(repository: string, keys: Readonly<Record<string, string>> = {})
   return vm;
 }
 
+/** Does so with whatever path it is asked for. */
+const serverThat = (does: (path: string) => Behaviour) =>
+  startFaultServer(new Proxy<Record<string, Behaviour>>({}, { get: (_, path) => does(String(path)) }));
+
 /** Runs it on a host with these settings: an /etc of its own, so that the machine's is not touched. */
 async function withSettings(...command: string[]): Promise<{ status: number | null; said: string }> {
   const script = 'mount -t tmpfs none /etc && cp "$1" /etc/guestboot.conf && shift && exec "$@"';
@@ -141,15 +145,11 @@ describe("an installation from a repository with a certificate of its own", () =
 });
 
 describe("an installation from a server that sends on to another port", () => {
-  const sendingOn = () =>
-    startFaultServer(
-      new Proxy<Record<string, Behaviour>>(
-        {},
-        {
-          get: (_, path) => ({ does: "redirect", to: `${http.url}indexed${String(path)}` }),
-        },
-      ),
-    );
+  const sendingOn = () => serverThat((path) => ({ does: "redirect", to: `${http.url}indexed${path}` }));
+  const allowFrom = (server: string) => {
+    const port = new URL(http.url).port;
+    fs.writeFileSync(at("guestboot.conf"), `[repository "${server}"]\nredirect-ports = ${port}\n`);
+  };
   const install = () => withSettings(programPath("eliloader"), "-q", "--vm", VM, "/dev/null");
 
   it("is not followed there, and the setting that would let it is named", async () => {
@@ -165,10 +165,7 @@ describe("an installation from a server that sends on to another port", () => {
 
   it("is followed where the settings of the first server name the port", async () => {
     await using server = await sendingOn();
-    fs.writeFileSync(
-      at("guestboot.conf"),
-      `[repository "${server.url}"]\nredirect-ports = ${new URL(http.url).port}\n`,
-    );
+    allowFrom(server.url);
     record(server.url);
     const { status, said } = await install();
     expect(status, said).toBe(0);
@@ -177,10 +174,7 @@ describe("an installation from a server that sends on to another port", () => {
 
   it("is not where those of another server do", async () => {
     await using server = await sendingOn();
-    fs.writeFileSync(
-      at("guestboot.conf"),
-      `[repository "other.example"]\nredirect-ports = ${new URL(http.url).port}\n`,
-    );
+    allowFrom("other.example");
     record(server.url);
     expect((await install()).said).toMatch(/permission denied/);
   });
@@ -188,14 +182,12 @@ describe("an installation from a server that sends on to another port", () => {
 
 describe("an installation from a server that has no files but answers for all", () => {
   const title = (text: string) => `<!DOCTYPE html><html><head><title>${text}</title></head></html>`;
-  const answers = (behaviour: Behaviour) =>
-    startFaultServer(new Proxy<Record<string, Behaviour>>({}, { get: () => behaviour }));
 
   it.each([
     ["error pages", { does: "answer", body: title("404 Not Found") }, 'a web page ("404 Not Found")'],
     ["listings of folders", { does: "answer", body: title("Index of /x") }, "a directory listing"],
   ] as const)("as %s: nothing is started, and what was tried and came is said", async (_what, behaviour, words) => {
-    await using server = await answers(behaviour);
+    await using server = await serverThat(() => behaviour);
     const before = record(server.url);
     const ended = await eliloader("-q");
     expect(ended).toMatchObject({ status: 1, stdout: "" });
