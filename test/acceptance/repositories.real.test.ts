@@ -4,6 +4,8 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -209,6 +211,33 @@ describe("an installation from a server that has no files but answers for all", 
     record(server.url);
     expect((await eliloader("-q")).stderr).toMatch(/^RuntimeError: .*\.treeinfo: more than 10 redirects/);
   });
+});
+
+it("kernel and ramdisk come side by side: the one does not wait for the other's end", async () => {
+  const asked = new Set<string>();
+  const both = Promise.withResolvers<null>();
+  const server = createServer((request, response) => {
+    const name = path.basename(request.url ?? "");
+    const answer = async () => {
+      if (request.method === "GET" && (name === "initrd.img" || name === "vmlinuz")) {
+        if (asked.add(name).size === 2) both.resolve(null);
+        await both.promise;
+      }
+      if (name !== ".treeinfo" && name !== "initrd.img" && name !== "vmlinuz") response.statusCode = 404;
+      response.end(name === ".treeinfo" ? TREEINFO : name);
+    };
+    void answer();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  try {
+    record(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const ended = await eliloader("-q");
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(fs.readFileSync(parseSimple(ended.stdout).kernel, "utf8")).toBe("vmlinuz");
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 it("a file over NFS that has not changed is not fetched anew", async () => {
