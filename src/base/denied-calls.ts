@@ -96,6 +96,7 @@ const MOUNTS = {
 const SERVING = { accept: 43, listen: 50, accept4: 288 };
 
 const PROGRAMS = { fork: 57, vfork: 58, execve: 59, execveat: 322 };
+const SIGKILL = 9;
 
 /** Becoming somebody else. */
 const IDENTITY = {
@@ -128,7 +129,7 @@ const NEW_NAMESPACES = 0x7e020000;
 const FAMILIES = { unix: 1, ip4: 2, ip6: 10, netlink: 16 } as const;
 
 export interface NeededCalls {
-  /** Programs that read NFS, mount(8) among them. */
+  /** Programs are started, and ended with SIGKILL. */
   readonly programs: boolean;
   /** A network: sockets of IP, and netlink, by which the C library learns of its addresses. */
   readonly network: boolean;
@@ -142,8 +143,8 @@ export function deniedCalls(pid: number, { programs, network, sockets }: NeededC
   const families = [...(sockets ? [unix] : []), ...(network ? Object.values(ofNetwork) : [])];
   return {
     denied: [
-      ...[OTHER_PROCESSES, HOST, WAYS_IN, VIEWS, SERVING].flatMap((calls) => Object.values(calls)),
-      ...(programs ? [] : [MOUNTS, PROGRAMS, IDENTITY].flatMap((calls) => Object.values<number>(calls))),
+      ...[OTHER_PROCESSES, HOST, WAYS_IN, VIEWS, MOUNTS, SERVING, IDENTITY].flatMap((calls) => Object.values(calls)),
+      ...(programs ? [] : Object.values(PROGRAMS)),
     ],
     bound: [
       { call: FCNTL, argument: 1, oneOf: FILE_CONTROLS },
@@ -151,14 +152,10 @@ export function deniedCalls(pid: number, { programs, network, sockets }: NeededC
       programs
         ? { call: CLONE, argument: 0, without: NEW_NAMESPACES }
         : { call: CLONE, argument: 0, withBit: CLONE_THREAD },
-      // Programs have numbers of their own, and limits, sockets and signals as they like.
-      ...(programs
-        ? []
-        : ([
-            { call: KILL, argument: 1, oneOf: [0] },
-            { call: TGKILL, argument: 0, oneOf: [pid] },
-            { call: SOCKET, argument: 0, oneOf: families },
-          ] as const)),
+      // Only Landlock (Linux 6.12) knows whose process it is.
+      { call: KILL, argument: 1, oneOf: programs ? [0, SIGKILL] : [0] },
+      { call: TGKILL, argument: 0, oneOf: [pid] },
+      { call: SOCKET, argument: 0, oneOf: families },
     ],
     // Its flags are in memory, where a filter cannot look.
     missing: [CLONE3],

@@ -12,12 +12,13 @@ import { GuestbootError } from "./errors.ts";
 import { refuseNewRights } from "./no-new-rights.ts";
 import type { SystemCalls } from "./system-call.ts";
 
-/** No program can be started. */
 export interface LandlockRules {
   /** Files, and folders with all that is below them. What is not there is left out. */
   readonly readable: readonly string[];
   /** May be read too; files may be made, linked and removed there. No devices, sockets or pipes. */
   readonly writable: readonly string[];
+  /** Programs that may be started, and what they are started with; they have the same rules. */
+  readonly executable: readonly string[];
   /** TCP ports to connect to; null: any. No port can be listened on where they are given. */
   readonly ports: readonly number[] | null;
 }
@@ -109,6 +110,7 @@ export function restrictPaths(rules: LandlockRules, calls: SystemCalls): void {
     };
     allow(rules.readable, READ);
     allow(rules.writable, WRITE);
+    allow(rules.executable, execute | readFile);
     for (const port of ports ?? []) if (!add(NET_PORT, portRule(port))) throw failed("landlock_add_rule");
     const flags = version >= ALL_THREADS_SINCE ? ALL_THREADS : 0;
     check("landlock_restrict_self", call(RESTRICT_SELF, ruleset, flags));

@@ -78,7 +78,8 @@ async function fetchInto(
   const wanted = patchesWanted(null, "", patches, values.fixups ?? null);
   const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
   const catalog = wholeCatalog();
-  confineCommand([{ address, values, patches }], settings, { writable: [folder], readable: [values.fixups ?? ""] });
+  const reach = { writable: [folder], readable: [values.fixups ?? ""] };
+  await using _prepared = await confineCommand([{ address, values, patches }], settings, reach);
   await using target = await openTarget(address, values, { settings, progress });
   using cancelled = cancellation("nothing was put into the folder");
   const store = openStore(cacheFolderOf(settings), { md5: typeof wanted?.fixupsFolder === "string" });

@@ -9,7 +9,7 @@ import type { Progress } from "../base/progress.ts";
 import type { Settings } from "../base/settings.ts";
 import { isTrustPolicy, TRUST_POLICIES, type TrustPolicy } from "../base/trust-settings.ts";
 import type { Flavour } from "../distro/catalog.ts";
-import { confineInstallation } from "../pipeline/confine-installation.ts";
+import { confineInstallation, type Prepared } from "../pipeline/confine-installation.ts";
 import type { HostReach } from "../pipeline/installation-reach.ts";
 import {
   answerLocation,
@@ -97,13 +97,17 @@ export interface CommandReach {
 }
 
 /** The walls of an installation's start, for who asks for its files alone. @throws as `confineInstallation` */
-export function confineCommand(trees: readonly AskedTree[], settings: Settings, reach: CommandReach): void {
+export function confineCommand(
+  trees: readonly AskedTree[],
+  settings: Settings,
+  reach: CommandReach,
+): Promise<Prepared> {
   const { writable, readable = [], toolstack = { sockets: false, ports: [] }, usesCache = true } = reach;
   const locations = trees.flatMap(({ address, patches }) => [
     parseLocation(address),
     ...answerLocation(patches?.answer?.from ?? null),
   ]);
-  confineInstallation({
+  return confineInstallation({
     needs: {
       locations,
       redirectPorts: redirectPortsOf(settings.repositories, locations),

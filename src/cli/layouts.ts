@@ -16,6 +16,7 @@ import { openStore } from "../store/store.ts";
 import { readArguments, wants } from "./arguments.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { helpOf } from "./help.ts";
+import type { Prepared } from "../pipeline/confine-installation.ts";
 import { confineCommand, TARGET_OPTIONS } from "./installer-target.ts";
 import { checkWritable, junitReport, writeReport } from "./junit.ts";
 import { printJson, reporting } from "./report.ts";
@@ -67,7 +68,7 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
   const timeoutSeconds = readTimeout(values);
   if (values.junit !== undefined) checkWritable(values.junit);
   const settings = await readSettings(process.env);
-  confine(checks, values, settings);
+  await using _prepared = await confine(checks, values, settings);
   const store = values.deep === true ? openStore(cacheFolderOf(settings)) : null;
   if (leftOut.length > 0 && values.quiet !== true) {
     process.stderr.write(`not checked, since no --mirror names one: ${leftOut.join(", ")}\n`);
@@ -99,9 +100,9 @@ async function check(values: Values, repositories: readonly string[]): Promise<b
 }
 
 /** Of each server only answers are looked at; what is kept for a deep check is the cache's. */
-function confine(checks: readonly PlannedCheck[], values: Values, settings: Settings): void {
+function confine(checks: readonly PlannedCheck[], values: Values, settings: Settings): Promise<Prepared> {
   const addresses = [...new Set(checks.flatMap((each) => each.addresses))].filter(isLocation);
-  confineCommand(
+  return confineCommand(
     addresses.map((address) => ({ address, values })),
     settings,
     {

@@ -24,6 +24,7 @@ import type { readArguments } from "./arguments.ts";
 import { LOG_OPTION } from "./command-log.ts";
 import { cacheFolderOf } from "./folders.ts";
 import { freshnessOf } from "./freshness.ts";
+import type { Prepared } from "../pipeline/confine-installation.ts";
 import { confineCommand, openTarget, TARGET_OPTIONS, TRUST_OPTIONS } from "./installer-target.ts";
 import type { StartLog } from "./start-log.ts";
 import { findUsersWith } from "./vm-store.ts";
@@ -68,11 +69,11 @@ export interface AskedImage {
  * The walls of an installation's start around the making of all these images, before the first of them: what one of
  * them needs the others can reach too. @throws as `confineInstallation`, OUTPUT_FAILED, INVALID_SOURCE
  */
-export function confineMaking(asked: readonly AskedImage[], { folder, settings }: Run): void {
+export function confineMaking(asked: readonly AskedImage[], { folder, settings }: Run): Promise<Prepared> {
   prepareImageFolder(folder);
   // Whether a VM still starts from an image its record tells, which may be a guest's own file.
   const users = asked.flatMap(({ name }) => generations(folder, name).flatMap(usersOf));
-  confineCommand(
+  return confineCommand(
     asked.map(({ address, values }) => ({ address, values, patches: patchesOf(values) })),
     settings,
     {

@@ -84,7 +84,7 @@ async function carryOut(
       if (verb === "") throw new GuestbootError("USAGE", "the image's NAME is missing");
       const name = checkImageName(verb);
       const address = onlyOperand(operands, "REPOSITORY");
-      confineMaking([{ name, address, values }], run);
+      await using _prepared = await confineMaking([{ name, address, values }], run);
       const staged = await makeImage({ name, address, values }, run);
       if (json) printJson(shownManifest(folder, staged.manifest));
       else process.stdout.write(wordsOf(folder, name, staged));
@@ -146,7 +146,7 @@ async function refresh(names: readonly string[], run: Run, json: boolean): Promi
   const wanted = names.length > 0 ? names : imageNames(folder);
   const results: object[] = [];
   let hasFailed = false;
-  confineMaking(await askedFor(wanted, folder), run);
+  await using _prepared = await confineMaking(await askedFor(wanted, folder), run);
   for (const name of wanted) {
     try {
       const staged = await makeImage(readAsked(name, folder), run);

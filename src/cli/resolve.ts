@@ -28,7 +28,7 @@ export async function runResolve(argv: readonly string[]): Promise<number> {
     await withCommandLog({ command: "resolve", form: values.log, settings: settings.log }, async (log) => {
       const progress = withLog(progressOnStandardError({ quiet: values.quiet === true }), log);
       const catalog = wholeCatalog();
-      confineCommand([{ address, values }], settings, { writable: [] });
+      await using _prepared = await confineCommand([{ address, values }], settings, { writable: [] });
       await using target = await openTarget(address, values, { settings, progress });
       const found = await lookUpInstaller(target, catalog, cacheFolderOf(settings));
       for (const warning of [...found.found.warnings, ...found.proved.warnings]) progress.warn(warning);

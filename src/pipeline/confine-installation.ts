@@ -18,15 +18,23 @@ import { ownExecutable, packageRoot } from "../base/program.ts";
 import { seccompDenials } from "../base/seccomp.ts";
 import { fetchSystemCalls } from "../base/system-call.ts";
 import { DEFAULT_LIMITS } from "../repository/transfer.ts";
-import { reachOf, type HostReach, type InstallationNeeds } from "./installation-reach.ts";
+import {
+  nfsLocations,
+  NO_NFS,
+  reachOf,
+  type HostReach,
+  type InstallationNeeds,
+  type NfsReach,
+  type Reach,
+} from "./installation-reach.ts";
 
 /**
  * linux/capability.h: the files of others (an admin's answer file, a toolstack's record) can be read and changed as
  * root can, where Landlock lets them be reached at all. No device nodes, raw sockets, signals, modules, clocks.
  */
 const FILES_OF_OTHERS = { CHOWN: 0, DAC_OVERRIDE: 1, DAC_READ_SEARCH: 2, FOWNER: 3 } as const;
-/** Also for NFS servers that want a port which only root has. */
-const MOUNTING = { NET_BIND_SERVICE: 10, SYS_ADMIN: 21 } as const;
+/** NFS servers want a port which only root has. */
+const PORTS_OF_ROOT = { NET_BIND_SERVICE: 10 } as const;
 
 /** Bytes. No start takes a fifth of it; a parser that is driven to more shall not take the host's memory along. */
 const MEMORY = 1024 ** 3;
@@ -43,22 +51,45 @@ export interface ConfineInstallation {
 /** Set by the build of the test that plays an attacker, whose attacks must work without the walls. */
 declare const GUESTBOOT_WITHOUT: string | undefined;
 
-/** @throws CONFINEMENT_FAILED; nothing of others must be parsed then */
-export function confineInstallation({ needs, host, memory }: ConfineInstallation): void {
-  if (typeof GUESTBOOT_WITHOUT === "string" && GUESTBOOT_WITHOUT.includes("installation")) return;
-  const reach = reachOf(needs, host, ownFolders());
+/** What was started before the walls went up, and must be ended. */
+export type Prepared = AsyncDisposable;
+
+/**
+ * @throws CONFINEMENT_FAILED; REPOSITORY_UNREACHABLE where NFS cannot be prepared for. Nothing of others must be parsed
+ *   then
+ */
+export async function confineInstallation({ needs, host, memory }: ConfineInstallation): Promise<Prepared> {
+  const nfs = await nfsOf(needs);
+  try {
+    if (typeof GUESTBOOT_WITHOUT !== "string" || !GUESTBOOT_WITHOUT.includes("installation")) {
+      raiseWalls(reachOf(needs, host, ownFolders(), nfs), host, memory);
+    }
+    return { [Symbol.asyncDispose]: () => nfs.end() };
+  } catch (error) {
+    await nfs.end();
+    throw error;
+  }
+}
+
+async function nfsOf({ locations }: InstallationNeeds): Promise<NfsReach & { end(): Promise<void> }> {
+  const onNfs = nfsLocations(locations);
+  if (onNfs.length === 0) return { ...NO_NFS, end: () => Promise.resolve() };
+  const { prepareNfs } = await import("../repository/nfs-prepared.ts");
+  return prepareNfs(onNfs);
+}
+
+function raiseWalls(reach: Reach, host: HostReach, memory: number): void {
   for (const folder of host.writable) makeFolder(folder);
   openMemoryGauge();
   const calls = fetchSystemCalls();
   const kernel = kernelConfinement(calls);
   const data = dataLimit(Math.max(memory, MEMORY));
-  kernel.limitResources({ core: 0, fileSize: LARGEST_FILE, ...(data === null || reach.programs ? {} : { data }) });
+  kernel.limitResources({ core: 0, fileSize: LARGEST_FILE, ...(data === null ? {} : { data }) });
   kernel.hideMemory();
-  // A process inside Landlock mounts nothing.
-  if (!reach.programs) restrictPaths(reach, calls);
-  const kept = [...Object.values(FILES_OF_OTHERS), ...(reach.programs ? Object.values(MOUNTING) : [])];
-  keepCapabilities(kept, calls);
-  kernel.filterCalls(seccompDenials(deniedCalls(process.pid, reach)));
+  restrictPaths({ ...reach, executable: reach.programs }, calls);
+  const startsPrograms = reach.programs.length > 0;
+  keepCapabilities([...Object.values(FILES_OF_OTHERS), ...(startsPrograms ? Object.values(PORTS_OF_ROOT) : [])], calls);
+  kernel.filterCalls(seccompDenials(deniedCalls(process.pid, { ...reach, programs: startsPrograms })));
 }
 
 /** What is loaded when it is first needed lies beside the executable; from its sources and its bundle, in the package. */

@@ -27,6 +27,7 @@ import { withJournal } from "./journal.ts";
 import { obtain, type Freshness } from "./obtain.ts";
 import { obtainInstaller } from "./obtain-installer.ts";
 import { NO_PATCHES, patchesWanted, type GivenPatches } from "./patches-wanted.ts";
+import type { Prepared } from "./confine-installation.ts";
 import type { InstallationNeeds } from "./installation-reach.ts";
 import { needsOf } from "./installation-needs.ts";
 import { planRound, type DiskPlan, type InstallerPlan } from "./plan.ts";
@@ -60,7 +61,7 @@ export interface InstallStart {
   readonly maxInitrdSize: number;
   readonly signal?: AbortSignal | undefined;
   /** Gives up what the installation has no need for, before anything from outside is parsed; null: nothing. */
-  readonly confine: ((needs: InstallationNeeds) => void) | null;
+  readonly confine: ((needs: InstallationNeeds) => Promise<Prepared>) | null;
   /** Come before the installer's arguments (eliloader's order). */
   readonly givenArguments: readonly ArgumentPiece[];
   /** What the files need beside what the record asks for. */
@@ -82,7 +83,7 @@ export async function startInstallation(start: InstallStart): Promise<void> {
   }
   // The files' owner is a program, and no other can be started behind the walls.
   using files = ownBootFiles(start.bootFolder);
-  start.confine?.(needsOf(start, record, request));
+  await using _prepared = await start.confine?.(needsOf(start, record, request));
   sweepBootFiles(start.cacheFolder);
   sweepStore(start.cacheFolder);
   const filled = plan.isChosenByMedium

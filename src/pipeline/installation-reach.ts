@@ -35,9 +35,20 @@ export interface Reach {
   readonly ports: readonly number[] | null;
   readonly network: boolean;
   readonly sockets: boolean;
-  /** NFS is read by programs, and by mount(8). */
-  readonly programs: boolean;
+  /** Programs that may be started, which have the same walls. */
+  readonly programs: readonly string[];
 }
+
+/** What was prepared for reading NFS: the programs that do, and folders below which exports will be mounted. */
+export interface NfsReach {
+  readonly programs: readonly string[];
+  readonly folders: readonly string[];
+}
+
+export const NO_NFS: NfsReach = { programs: [], folders: [] };
+
+/** The C library's, with which each program begins (System V ABI, AMD64, 5.2.1): it is executed, too. */
+const DYNAMIC_LINKER = "/lib64/ld-linux-x86-64.so.2";
 
 /** What the runtime asks the kernel, libraries, and where the time zone is. */
 const SYSTEM = ["/usr", "/lib", "/lib64", "/proc", "/sys", "/dev/urandom", "/dev/random", "/etc/localtime"];
@@ -58,21 +69,30 @@ const USUAL_PORTS = [80, 443];
 const NAME_SERVICE = 53;
 
 /** @param ownFolders where the program itself lies */
-export function reachOf(needs: InstallationNeeds, host: HostReach, ownFolders: readonly string[]): Reach {
+export function reachOf(
+  needs: InstallationNeeds,
+  host: HostReach,
+  ownFolders: readonly string[],
+  nfs: NfsReach = NO_NFS,
+): Reach {
   const { locations, proxies, redirectPorts, readable } = needs;
   const remote = locations.flatMap(remoteOf);
   const network = remote.length > 0 || host.ports.length > 0;
   const files = locations.flatMap((location) => (location.transport === "file" ? [location.path] : []));
   return {
-    readable: [...SYSTEM, ...(network ? NETWORK : []), ...ownFolders, ...files, ...readable].filter(
+    readable: [...SYSTEM, ...(network ? NETWORK : []), ...ownFolders, ...nfs.folders, ...files, ...readable].filter(
       (file) => file !== "",
     ),
     writable: [...host.writable, NOWHERE],
     ports: portsOf(remote, proxies, host.ports, redirectPorts),
     network,
     sockets: host.sockets,
-    programs: remote.some(({ transport }) => transport === "nfs"),
+    programs: nfs.programs.length === 0 ? [] : [...nfs.programs, DYNAMIC_LINKER],
   };
+}
+
+export function nfsLocations(locations: readonly RepositoryLocation[]): NfsLocation[] {
+  return locations.filter((location) => location.transport === "nfs");
 }
 
 type Remote = UrlLocation | NfsLocation;

@@ -2,15 +2,11 @@
  * A repository on an NFS server: read by the programs of libnfs where they are, which mount nothing; else through a
  * read-only mount that is undone however we end.
  */
-import { accessSync, constants, statSync } from "node:fs";
-import { join } from "node:path";
 import { GuestbootError } from "../base/errors.ts";
 import type { NfsLocation } from "./location.ts";
-import type { NfsPrograms } from "./nfs-programs.ts";
+import { DEFAULT_NFS_PROGRAMS, findProgram, type NfsPrograms } from "./nfs-programs.ts";
 import type { Repository } from "./repository.ts";
 import { DEFAULT_LIMITS, type TransferLimits } from "./transfer.ts";
-
-const DEFAULT_PROGRAMS: NfsPrograms = { path: "/usr/sbin:/usr/bin:/sbin:/bin", temporaryFolder: "/tmp" };
 
 /**
  * With the programs of libnfs nothing is asked of the server yet; a mount is made now.
@@ -23,32 +19,22 @@ export async function openNfsRepository(
   givenPrograms: Partial<NfsPrograms> = {},
 ): Promise<Repository> {
   const limits = { ...DEFAULT_LIMITS, ...givenLimits };
-  const programs = { ...DEFAULT_PROGRAMS, ...givenPrograms };
+  const programs = { ...DEFAULT_NFS_PROGRAMS, ...givenPrograms };
   const cat = findProgram("nfs-cat", programs.path);
   const ls = findProgram("nfs-ls", programs.path);
   // libnfs has no Kerberos and no UDP, and its addresses have no place for a "?".
   const needsKernel = location.options.some((option) => /^(?:sec=(?!sys)|udp|proto=udp)/.test(option));
   const mount = async () => {
     if (findProgram("mount", programs.path) === null) throw noProgram(location);
-    const { openMountedRepository } = await import("./nfs-mount.ts");
-    return openMountedRepository(location, programs, limits);
+    const { MountOwner, openMountedRepository } = await import("./nfs-mount.ts");
+    const { preparedOwner } = await import("./nfs-prepared.ts");
+    const prepared = preparedOwner(location);
+    const owner = prepared ?? new MountOwner(location, programs, limits);
+    return openMountedRepository(owner, { endsWithIt: prepared === null, location, limits });
   };
   if (cat === null || ls === null || needsKernel || location.path.includes("?")) return mount();
   const { NfsUserRepository } = await import("./nfs-user.ts");
   return new NfsUserRepository(location, { cat, ls }, limits, mount);
-}
-
-function findProgram(name: string, path: string): string | null {
-  for (const folder of path.split(":").filter((each) => each.startsWith("/"))) {
-    const program = join(folder, name);
-    try {
-      accessSync(program, constants.X_OK);
-      if (statSync(program).isFile()) return program;
-    } catch {
-      // Not there, or not to be run: the next folder may have one.
-    }
-  }
-  return null;
 }
 
 function noProgram({ address }: NfsLocation): GuestbootError {

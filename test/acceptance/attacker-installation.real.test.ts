@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startGanesha, type Ganesha } from "../../fixtures/nfs-ganesha.ts";
 import { startNginx, type Nginx } from "../../fixtures/nginx.ts";
 import { buildBundle } from "../../scripts/executable.ts";
 import { RUNTIME_FLAGS } from "../../src/cli/runtime-flags.js";
@@ -18,6 +19,7 @@ const folder = temporaryFolder("/tmp");
 const at = (name: string) => path.join(folder.path, name);
 const NODE = path.join(ROOT, "node_modules/.bin/node");
 let web: Nginx;
+let nfs: Ganesha;
 let tcp: net.Server;
 let unix: net.Server;
 let victim: ChildProcess;
@@ -32,6 +34,7 @@ beforeAll(async () => {
   await buildBundle("src/cli/start.ts", at("program/bare.cjs"), { ...planted, GUESTBOOT_WITHOUT: '"installation"' });
   fs.mkdirSync(at("www"));
   web = await startNginx({ root: at("www") });
+  nfs = await startGanesha({ root: at("www") });
   tcp = net.createServer((socket) => socket.destroy());
   unix = net.createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => void tcp.listen(0, "127.0.0.1", resolve));
@@ -39,6 +42,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await web[Symbol.asyncDispose]();
+  await nfs[Symbol.asyncDispose]();
   tcp.close();
   unix.close();
   folder[Symbol.dispose]();
@@ -151,13 +155,16 @@ async function attack(
   return results;
 }
 
-const install: Command = (program, index) => {
+const install: Command = (program, index) => installFrom(web.url, program, index);
+const installOverNfs: Command = (program, index) => installFrom(nfs.url, program, index);
+
+function installFrom(repository: string, program: Program, index: string): Promise<Ended> {
   fs.mkdirSync(at("boot"), { recursive: true });
-  const keys = { "install-distro": "rhlike", "install-repository": web.url, "install-arch": "x86_64" };
+  const keys = { "install-distro": "rhlike", "install-repository": repository, "install-arch": "x86_64" };
   fs.rmSync(at("state"), { recursive: true, force: true });
-  writeRecord(at("state"), installRecord(web.url, { other_config: { ...keys, "install-round": "1" } }));
+  writeRecord(at("state"), installRecord(repository, { other_config: { ...keys, "install-round": "1" } }));
   return run(program, index, "eliloader", ["-q", "--vm", VM, "/dev/null"]);
-};
+}
 
 const asked = () => [web.url, "--distro=rhlike", "--arch=x86_64", "-q"];
 const stage: Command = (program, index) =>
@@ -189,6 +196,7 @@ function script(attempts: Readonly<Record<string, string>>, byNumber: boolean): 
     IMAGES: at("images"),
     OUTSIDE: at("outside"),
     VICTIM: victim.pid,
+    NFS: `nfs://127.0.0.1/export/?version=4&nfsport=${nfs.port}`,
   };
   const constants = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`);
   return `${constants.join("\n")}
@@ -262,6 +270,62 @@ describe.each<[string, Command, Readonly<Record<string, string>>]>([
   it("could do all of it without the walls, so that the test would notice", async () => {
     const results = await attack("bare", BY_THE_RUNTIME, false, command);
     expect(Object.entries(results).filter(([, result]) => result !== "done")).toEqual([]);
+  });
+});
+
+/** NFS servers choose their ports, and are read by programs. */
+const OF_NFS = ["connect to another port"];
+const OF_NFS_BY_NUMBER = ["fork", "clone"];
+const without = <Value>(attempts: Readonly<Record<string, Value>>, names: readonly string[]) =>
+  Object.fromEntries(Object.entries(attempts).filter(([name]) => !names.includes(name)));
+
+/** What executes the programs that it may start executes any other, within the same walls. */
+const LINKER = `"/lib64/ld-linux-x86-64.so.2"`;
+const BY_THE_LINKER: Readonly<Record<string, string>> = {
+  "read /etc/shadow": `builtin("node:child_process").execFileSync(${LINKER}, ["/bin/cat", "/etc/shadow"])`,
+  "make a file": `builtin("node:child_process").execFileSync(${LINKER}, ["/usr/bin/touch", OUTSIDE + "/planted"])`,
+  "end another process": `builtin("node:child_process").execFileSync(${LINKER}, ["/bin/kill", "-CONT", String(VICTIM)])`,
+  "mount a folder": `for (const mount of [["/bin/mount", "--bind", OUTSIDE, CACHE], ["/bin/umount", CACHE]])
+    builtin("node:child_process").execFileSync(${LINKER}, mount)`,
+};
+
+describe("code in the hands of whoever made an index that is read over NFS", () => {
+  it("is refused all that the runtime offers but ports, and everything stays as it was", async () => {
+    const results = await attack("confined", without(BY_THE_RUNTIME, OF_NFS), false, installOverNfs);
+    expect(Object.entries(results).filter(([, result]) => result === "done")).toEqual([]);
+    expect(fs.readdirSync(at("outside"))).toEqual(["precious"]);
+    expect(fs.readFileSync(at("outside/precious"), "utf8")).toBe("precious");
+    expect([victim.exitCode, victim.signalCode]).toEqual([null, null]);
+  });
+
+  it("is refused by the kernel where it calls the kernel itself", async () => {
+    const attempts = without({ ...BY_NUMBER, ...BY_NUMBER_WITHOUT_CONTROL }, OF_NFS_BY_NUMBER);
+    const results = await attack("confined", attempts, true, installOverNfs);
+    expect(Object.entries(results).filter(([, result]) => result !== -1)).toEqual([]);
+  });
+
+  it("gains nothing by starting other programs", async () => {
+    const results = await attack("confined", BY_THE_LINKER, false, installOverNfs);
+    expect(Object.entries(results).filter(([, result]) => result === "done")).toEqual([]);
+    expect(fs.readdirSync(at("outside"))).toEqual(["precious"]);
+  });
+
+  it("can do what an installation does", async () => {
+    const allowed = { ...ALLOWED, "read NFS": `builtin("node:child_process").execFileSync("/usr/bin/nfs-ls", [NFS])` };
+    const results = await attack("confined", allowed, false, installOverNfs);
+    expect(Object.entries(results).filter(([, result]) => result !== "done")).toEqual([]);
+  });
+
+  it("could do all of it without the walls, so that the test would notice", async () => {
+    const byRuntime = await attack("bare", without(BY_THE_RUNTIME, OF_NFS), false, installOverNfs);
+    expect(Object.entries(byRuntime).filter(([, result]) => result !== "done")).toEqual([]);
+  });
+
+  it("could start and call all without the walls, so that the test would notice", async () => {
+    const byLinker = await attack("bare", BY_THE_LINKER, false, installOverNfs);
+    expect(Object.entries(byLinker).filter(([, result]) => result !== "done")).toEqual([]);
+    const byNumber = await attack("bare", without(BY_NUMBER, OF_NFS_BY_NUMBER), true, installOverNfs);
+    expect(namesOf(byNumber).filter((name) => byNumber[name] === -1)).toEqual([]);
   });
 });
 

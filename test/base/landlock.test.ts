@@ -38,7 +38,7 @@ function kernelOf(version: number, files: readonly string[] = []) {
   return { calls, of, bytesAt };
 }
 
-const RULES: LandlockRules = { readable: ["/usr"], writable: ["/cache"], ports: [80] };
+const RULES: LandlockRules = { readable: ["/usr"], writable: ["/cache"], executable: ["/bin/cat"], ports: [80] };
 
 const words = (bytes: Uint8Array) => [...new BigUint64Array(bytes.slice(0, bytes.length - (bytes.length % 8)).buffer)];
 
@@ -92,6 +92,13 @@ describe("the rules", () => {
     // READ_FILE, READ_DIR; and WRITE_FILE, REMOVE_*, MAKE_DIR, MAKE_REG, MAKE_SYM, REFER, TRUNCATE beside them.
     expect(rules.map((rule) => words(rule)[0])).toEqual([0x0cn, 0x71ben]);
     expect(rules.map((rule) => new DataView(rule.buffer).getInt32(8, true))).toEqual([200, 201]);
+  });
+
+  it("let be executed and read what is executable", () => {
+    const { calls, of, bytesAt } = kernelOf(7, ["/bin/cat"]);
+    restrictPaths({ ...RULES, ports: null }, calls);
+    // EXECUTE, READ_FILE
+    expect(of(ADD_RULE).map((each) => words(bytesAt(each.words[2]))[0])).toEqual([0x05n]);
   });
 
   it("name the ports to connect to, and handle none where any will do", () => {

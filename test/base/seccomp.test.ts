@@ -122,12 +122,18 @@ describe("an installation's filter", () => {
     expect(made).toEqual(families);
   });
 
-  it("lets programs be started and mount where NFS is read, with no namespace of their own", () => {
+  it("lets programs be started and killed where NFS is read, with no namespace of their own", () => {
     const program = filter({ programs: true, network: true });
-    expect([judge(program, EXECVE), judge(program, CLONE, [17]), judge(program, MOUNT)]).toEqual(
-      [0, 1, 2].map(() => ALLOWED),
-    );
-    expect(judge(program, CLONE, [0x10000011])).toBe(EPERM);
-    expect(judge(program, PTRACE)).toBe(EPERM);
+    const [SIGKILL, SIGTERM] = [9, 15] as const;
+    const allowed = [judge(program, EXECVE), judge(program, CLONE, [17]), judge(program, KILL, [1, SIGKILL])];
+    expect(allowed).toEqual(allowed.map(() => ALLOWED));
+    const refused = [
+      judge(program, CLONE, [0x10000011]),
+      judge(program, KILL, [1, SIGTERM]),
+      judge(program, MOUNT),
+      judge(program, PTRACE),
+      judge(program, SOCKET, [17]),
+    ];
+    expect(refused).toEqual(refused.map(() => EPERM));
   });
 });

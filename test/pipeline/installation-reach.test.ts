@@ -1,14 +1,26 @@
 import { describe, expect, it } from "vitest";
-import { reachOf, type HostReach, type InstallationNeeds } from "../../src/pipeline/installation-reach.ts";
+import {
+  NO_NFS,
+  reachOf,
+  type HostReach,
+  type InstallationNeeds,
+  type NfsReach,
+} from "../../src/pipeline/installation-reach.ts";
 import { parseLocation } from "../../src/repository/location.ts";
 
 const HOST: HostReach = { writable: ["/cache", "/state", "/boot"], sockets: false, ports: [] };
 
-function reachFor(addresses: readonly string[], more: Partial<InstallationNeeds> = {}, host: HostReach = HOST) {
+function reachFor(
+  addresses: readonly string[],
+  more: Partial<InstallationNeeds> = {},
+  host: HostReach = HOST,
+  nfs: NfsReach = NO_NFS,
+) {
   return reachOf(
     { locations: addresses.map(parseLocation), proxies: [], redirectPorts: [], readable: [], ...more },
     host,
     ["/program"],
+    nfs,
   );
 }
 
@@ -73,12 +85,19 @@ describe("the programs of an installation", () => {
   it.each([["http://mirror.example/"], ["ftp://mirror.example/"], ["/srv/tree"], ["cdrom"]])(
     "from %s are none",
     (from) => {
-      expect(reachFor([from])).toMatchObject({ programs: false });
+      expect(reachFor([from])).toMatchObject({ programs: [] });
     },
   );
 
-  it("over NFS are those that read it, and mount", () => {
-    expect(reachFor(["nfs:server:/export"]).programs).toBe(true);
-    expect(reachFor(["http://mirror.example/", "nfs:server:/answers"]).programs).toBe(true);
+  it("over NFS are those that read it, and what they begin with", () => {
+    const nfs = { programs: ["/usr/bin/nfs-cat"], folders: ["/tmp/mounts"] };
+    const reach = reachFor(["nfs:server:/export"], {}, HOST, nfs);
+    expect(reach.programs).toEqual(["/usr/bin/nfs-cat", "/lib64/ld-linux-x86-64.so.2"]);
+    expect(reach.readable).toContain("/tmp/mounts");
+    expect(reach.writable).not.toContain("/tmp/mounts");
+  });
+
+  it("over NFS are none where this host has none: what is mounted is read as files", () => {
+    expect(reachFor(["nfs:server:/export"], {}, HOST, { programs: [], folders: ["/tmp/mounts"] }).programs).toEqual([]);
   });
 });

@@ -25,6 +25,7 @@ beforeEach(() => {
   fs.writeFileSync(path.join(exported, "vmlinuz"), "a kernel");
   for (const [name, ...places] of [
     ["umount", "/bin/umount"],
+    ["mkdir", "/bin/mkdir"],
     ["mktemp", "/bin/mktemp"],
     ["timeout", "/usr/bin/timeout"],
     ["rmdir", "/bin/rmdir"],
