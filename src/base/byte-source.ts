@@ -37,7 +37,10 @@ export function checkRange(offset: number, length: number, size: number, what: s
     length < 0 ||
     length > size - offset
   ) {
-    throw new GuestbootError("OUT_OF_BOUNDS", `${what}: bytes ${offset} + ${length} are past its end at ${size}`);
+    throw new GuestbootError(
+      "OUT_OF_BOUNDS",
+      `${what} ends at byte ${size}, and bytes ${offset} to ${offset + length} are needed: is it cut short?`,
+    );
   }
 }
 

@@ -129,7 +129,7 @@ describe("an extent tree", () => {
     expect(() => readHead(open(), "/f")).toThrow(outOfBounds);
   });
 
-  it("whose every entry leads to the same block of the next level ends soon", () => {
+  it("whose every entry leads to the same block of the next level is damage", () => {
     const { bytes, open, inodeOf, freeBlock } = small();
     const inode = inodeOf("/f");
     putExtentHeader(bytes, inode + MAP, 4, 5);
@@ -144,6 +144,33 @@ describe("an extent tree", () => {
         else putExtent(bytes, at, index, 32769, 50);
       }
     }
+    expect(() => readHead(open(), "/f")).toThrow(damaged);
+    expectSoon();
+  });
+
+  it("whose nodes are read twice, each time for a later part of the file, is damage", () => {
+    const { bytes, open, inodeOf, freeBlock } = small();
+    const inode = inodeOf("/f");
+    putExtentHeader(bytes, inode + MAP, 2, 2);
+    for (let index = 0; index < 2; index++) putIndex(bytes, inode + MAP + 12 + index * 12, index * 1000, freeBlock);
+    putExtentHeader(bytes, freeBlock * 1024, 1, 1);
+    putIndex(bytes, freeBlock * 1024 + 12, 0, freeBlock + 1);
+    putExtentHeader(bytes, (freeBlock + 1) * 1024, 0, 0);
+    expect(() => readHead(open(), "/f")).toThrow(damaged);
+  });
+
+  it("of nothing but empty leaves ends soon", () => {
+    const blockSize = 65536;
+    const { bytes, open, inodeOf, freeBlock } = forge("ext4", "-b", String(blockSize));
+    const inode = inodeOf("/f");
+    putExtentHeader(bytes, inode + MAP, 1, 2);
+    putIndex(bytes, inode + MAP + 12, 0, freeBlock);
+    const entries = Math.floor((blockSize - 12) / 12);
+    putExtentHeader(bytes, freeBlock * blockSize, entries, 1);
+    for (let index = 0; index < entries; index++) {
+      putIndex(bytes, freeBlock * blockSize + 12 + index * 12, index, freeBlock + 1);
+    }
+    putExtentHeader(bytes, (freeBlock + 1) * blockSize, 0, 0);
     expect(() => readHead(open(), "/f")).toThrow(overBudget);
     expectSoon();
   });
@@ -169,17 +196,17 @@ describe("an extent tree", () => {
 });
 
 describe("block lists", () => {
-  it.each([1024, 4096])("that point to themselves end soon (blocks of %i bytes)", (blockSize) => {
+  it.each([1024, 4096])("that point to themselves are damage (blocks of %i bytes)", (blockSize) => {
     const { bytes, open, inodeOf, freeBlock } = forge("ext2", "-b", String(blockSize));
     const inode = inodeOf("/f");
     putSize(bytes, inode, 1n << 40n);
     for (let index = 0; index < 15; index++) bytes.writeUInt32LE(freeBlock, inode + MAP + index * 4);
     for (let at = 0; at < blockSize; at += 4) bytes.writeUInt32LE(freeBlock, freeBlock * blockSize + at);
-    expect(() => readHead(open(), "/f")).toThrow(overBudget);
+    expect(() => readHead(open(), "/f")).toThrow(damaged);
     expectSoon();
   });
 
-  it("of nothing but lists of nothing end soon", () => {
+  it("of which one has the same list again and again are damage", () => {
     const { bytes, open, inodeOf, freeBlock } = forge("ext2", "-b", "4096");
     const inode = inodeOf("/f");
     putSize(bytes, inode, 1n << 42n);
@@ -190,7 +217,7 @@ describe("block lists", () => {
       bytes.writeUInt32LE(freeBlock + 2, (freeBlock + 1) * 4096 + at);
     }
     bytes.fill(0, (freeBlock + 2) * 4096, (freeBlock + 3) * 4096);
-    expect(() => readHead(open(), "/f")).toThrow(overBudget);
+    expect(() => readHead(open(), "/f")).toThrow(damaged);
     expectSoon();
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { memorySource } from "../../src/base/byte-source.ts";
 import { checksumOf, isIntact } from "../../src/filesystem/xfs/checksum.ts";
 import { hashOf } from "../../src/filesystem/xfs/directory-index.ts";
-import { findRun, type Run } from "../../src/filesystem/xfs/extents.ts";
+import { findRun, type Run } from "../../src/filesystem/mapped-content.ts";
 import { featureNames, refuseUnreadable, type FeatureWords } from "../../src/filesystem/xfs/features.ts";
 import { Remembered } from "../../src/filesystem/xfs/remembered.ts";
 import { hasXfsMagic } from "../../src/filesystem/xfs/superblock.ts";

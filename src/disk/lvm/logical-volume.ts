@@ -5,6 +5,7 @@
  * types (thin, cache, snapshot, RAID 4 to 10, integrity, …) are refused by name, as is what lies on a physical volume
  * that is not there.
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { sliceSource, type ByteSource } from "../../base/byte-source.ts";
 import { asGuestbootError, GuestbootError } from "../../base/errors.ts";
 import { printable, quote } from "../../base/printable.ts";
@@ -110,14 +111,8 @@ interface Part {
 }
 
 function partAt(parts: readonly Part[], offset: number): Part {
-  let low = 0;
-  let high = parts.length - 1;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (offset < (parts[middle]?.end ?? Infinity)) high = middle;
-    else low = middle + 1;
-  }
-  const part = parts[low];
+  const last = parts.length - 1;
+  const part = parts[firstIndex(last, (index) => offset < (parts[index]?.end ?? Infinity))];
   if (part === undefined) throw damagedMetadata("a volume has no segments");
   return part;
 }

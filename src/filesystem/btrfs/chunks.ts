@@ -5,6 +5,7 @@
  * this device. RAID 5 and 6 are refused by name, and so is what lies only on a device that is not here.
  * Specification: https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html, "CHUNK_ITEM".
  */
+import { firstIndex } from "../../base/first-index.ts";
 import type { CheckedReader } from "../../base/checked-reader.ts";
 import { GuestbootError } from "../../base/errors.ts";
 import { damaged } from "./damage.ts";
@@ -161,14 +162,8 @@ export class ChunkMap {
   #chunkAt(logical: number): Chunk | undefined {
     const last = this.#last;
     if (last !== undefined && logical >= last.start && logical < last.start + last.length) return last;
-    let low = 0;
-    let high = this.#chunks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#chunks[middle]?.start ?? 0) <= logical) low = middle + 1;
-      else high = middle;
-    }
-    const chunk = this.#chunks[low - 1];
+    const next = firstIndex(this.#chunks.length, (index) => (this.#chunks[index]?.start ?? 0) > logical);
+    const chunk = this.#chunks[next - 1];
     if (chunk === undefined || logical >= chunk.start + chunk.length) return undefined;
     return (this.#last = chunk);
   }

@@ -2,6 +2,7 @@
  * A tree block: sorted keys with pointers to further blocks, or with items (in the leaves, at level 0).
  * Specification: https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html, "Basic Structures".
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
 
@@ -72,14 +73,7 @@ export class Node {
 
   /** The last entry whose key is not behind `key`, or -1. */
   lastUpTo(key: Key): number {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.compare(middle, key) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return firstIndex(this.count, (index) => this.compare(index, key) > 0) - 1;
   }
 
   /** What an entry of an inner block leads to. */

@@ -5,7 +5,7 @@
  */
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { decodeText } from "../../base/text.ts";
+import { nameText, uuidText } from "../volume-names.ts";
 import { checksumKind, type ChecksumKind } from "./checksum.ts";
 import { damaged } from "./damage.ts";
 import { checkFeatures, checkState, featureNames, METADATA_UUID } from "./features.ts";
@@ -101,13 +101,10 @@ function decode({ reader, place, uuid, generation, checksum }: Candidate): Super
   if (!isSize(nodeSize) || nodeSize < sectorSize) throw damaged(`its tree blocks have ${nodeSize} bytes`);
   const systemSize = reader.u32le(0xa0, "sys_chunk_array_size");
   if (systemSize > MAX_SYSTEM_CHUNKS) throw damaged(`its first chunks take ${systemSize} bytes`);
-  const label = reader.bytes(0x12b, MAX_LABEL, "label");
-  const end = label.indexOf(0);
-  const labelText = decodeText(end === -1 ? label : label.subarray(0, end));
   return {
     uuid,
     features: featureNames(incompat),
-    label: labelText === "" ? null : labelText,
+    label: nameText(reader.bytes(0x12b, MAX_LABEL, "label")),
     blockUuid: incompat.includes(METADATA_UUID)
       ? reader.bytes(0x23b, 16, "metadata_uuid")
       : reader.bytes(0x20, 16, "fsid"),
@@ -151,9 +148,4 @@ function bitsAt(reader: CheckedReader, offset: number, field: string): number[] 
   const [low, high] = [reader.u32le(offset, field), reader.u32le(offset + 4, field)];
   const all = Array.from({ length: 64 }, (_, bit) => bit);
   return all.filter((bit) => (((bit < 32 ? low : high) >>> (bit % 32)) & 1) === 1);
-}
-
-export function uuidText(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

@@ -3,6 +3,7 @@
  * of many thousands is found in a few blocks.
  * Specification: https://docs.kernel.org/filesystems/ext4/directory.html#hash-tree-directories
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
@@ -61,15 +62,9 @@ function childrenOf(node: CheckedReader, { countAt, entriesAt }: typeof NODE, ha
   // The first has no hash of its own: limit and count stand in its place.
   const hashOf = (index: number) => (index === 0 ? 0 : node.u32le(entriesAt + index * ENTRY_SIZE, "hash"));
   const childOf = (index: number) => node.u32le(entriesAt + index * ENTRY_SIZE + 4, "block");
-  let low = 0;
-  let high = count - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (hashOf(middle) <= hash) low = middle;
-    else high = middle - 1;
-  }
-  const children = count === 0 ? [] : [childOf(low)];
-  for (let index = low + 1; index < count && (hashOf(index) & ~1) >>> 0 === hash; index++)
+  const child = Math.max(0, firstIndex(count, (index) => hashOf(index) > hash) - 1);
+  const children = count === 0 ? [] : [childOf(child)];
+  for (let index = child + 1; index < count && (hashOf(index) & ~1) >>> 0 === hash; index++)
     children.push(childOf(index));
   return children;
 }

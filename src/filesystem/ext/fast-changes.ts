@@ -1,6 +1,7 @@
 /**
  * Fast commits as a reader needs them: what an inode, a file's pieces and a folder's names are after them.
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { extentBudget } from "../../base/limits.ts";
 import { damaged } from "./damage.ts";
 import type { FastChange, Piece } from "./fast-commit.ts";
@@ -122,12 +123,5 @@ function piecesOf(edges: Float64Array, owners: readonly (Piece | undefined)[]): 
 
 /** The first place of an edge that is among them. */
 function indexOf(edges: Float64Array, edge: number): number {
-  let low = 0;
-  let high = edges.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((edges[middle] ?? Infinity) < edge) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(edges.length, (index) => (edges[index] ?? Infinity) >= edge);
 }

@@ -2,6 +2,7 @@
  * A filesystem that was not unmounted, as it reads after its journal was replayed: a byte source over the volume in
  * which the blocks that the journal holds stand in their places. Replayed in memory only; the disk is never written.
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { checkRange, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { GuestbootError } from "../../base/errors.ts";
 import { damaged } from "./damage.ts";
@@ -10,7 +11,8 @@ import { readInode } from "./inode.ts";
 import { isIntactData } from "./journal-format.ts";
 import { Layout } from "./layout.ts";
 import { replay, type JournalBlock, type Replayed } from "./replay.ts";
-import { readRuns, type Run } from "./runs.ts";
+import { findRun, type Run } from "../mapped-content.ts";
+import { readRuns } from "./runs.ts";
 import { readSuperblock, type PendingJournal, type Superblock } from "./superblock.ts";
 
 export interface Recovered {
@@ -74,15 +76,7 @@ function openJournal(source: ByteSource, superblock: Superblock, pending: Pendin
 
 /** @throws FILESYSTEM_DAMAGED for a hole */
 function physicalOf(runs: readonly Run[], block: number): number {
-  let low = 0;
-  let high = runs.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const run = runs[middle];
-    if (run !== undefined && run.logical + run.count <= block) low = middle + 1;
-    else high = middle;
-  }
-  const run = runs[low];
+  const run = runs[findRun(runs, block)];
   if (run === undefined || block < run.logical) throw damaged(`block ${block} of its journal is nowhere`);
   return run.physical + (block - run.logical);
 }
@@ -147,14 +141,7 @@ class RecoveredSource implements ByteSource {
   }
 
   #nextReplaced(block: number): number | undefined {
-    let low = 0;
-    let high = this.#replaced.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#replaced[middle] ?? Infinity) > block) high = middle;
-      else low = middle + 1;
-    }
-    return this.#replaced[low];
+    return this.#replaced[firstIndex(this.#replaced.length, (index) => (this.#replaced[index] ?? Infinity) > block)];
   }
 
   /** At the first use: a journal may hold a gigabyte, and a boot looks at a few of its blocks. */

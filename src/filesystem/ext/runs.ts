@@ -5,20 +5,12 @@
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { extentBudget } from "../../base/limits.ts";
+import type { Run } from "../mapped-content.ts";
 import { hasExtents, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 import { damaged } from "./damage.ts";
 import { layOver } from "./fast-changes.ts";
 import type { Piece } from "./fast-commit.ts";
-
-/** Blocks of a file that lie behind one another on the disk. What no run covers is a hole and reads as zeros. */
-export interface Run {
-  /** The first block's place in the file. */
-  readonly logical: number;
-  /** The first block's place on the disk. */
-  readonly physical: number;
-  readonly count: number;
-}
 
 /** Bytes of the map that may be read for one file: the block lists of 32 GiB, at 4 KiB a block. */
 const MAX_MAP_SIZE = 32 * 1024 * 1024;
@@ -79,6 +71,8 @@ const MAX_WRITTEN_LENGTH = 32768;
 function readExtents(layout: Layout, inode: Inode, list: RunList): void {
   const budget = new Budget("bytes of a file's extent tree", MAX_MAP_SIZE);
   const what = `extent tree of inode ${inode.number}`;
+  /** The last entry of each depth, by where it begins in the file. */
+  const last: number[] = [];
   const readNode = (node: CheckedReader, expectedDepth: number | null) => {
     if (node.u16le(0, "eh_magic") !== EXTENT_MAGIC) throw damaged(`the ${what} is none`);
     const entries = node.u16le(2, "eh_entries");
@@ -92,6 +86,10 @@ function readExtents(layout: Layout, inode: Inode, list: RunList): void {
       if (depth === 0) {
         addExtent(node, at);
       } else {
+        // On each depth they ascend: so no node is read twice, and none leads to what it is below.
+        const begin = node.u32le(at, "ei_block");
+        if (begin <= (last[depth] ?? -1)) throw damaged(`the ${what} is not in order`);
+        last[depth] = begin;
         spend(layout, budget);
         const child = node.u32le(at + 4, "ei_leaf_lo") + node.u16le(at + 8, "ei_leaf_hi") * 2 ** 32;
         readNode(layout.block(child, what), depth - 1);
@@ -117,6 +115,7 @@ function readBlockLists(layout: Layout, inode: Inode, list: RunList): void {
   const blocksOfFile = Math.ceil(inode.size / blockSize);
   const budget = new Budget("bytes of a file's block lists", MAX_MAP_SIZE);
   const what = `block list of inode ${inode.number}`;
+  const seen = new Set<number>();
 
   const addTree = (block: number, level: number, logical: number): void => {
     // A zero is a hole, as wide as everything that would be below it.
@@ -126,6 +125,8 @@ function readBlockLists(layout: Layout, inode: Inode, list: RunList): void {
       list.add({ logical, physical: block, count: 1 });
       return;
     }
+    if (seen.has(block)) throw damaged(`the ${what} has block ${block} twice`);
+    seen.add(block);
     spend(layout, budget);
     const numbers = layout.block(block, what);
     const below = perBlock ** (level - 1);

@@ -4,7 +4,7 @@
  */
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { decodeText } from "../../base/text.ts";
+import { nameText, uuidOrNone } from "../volume-names.ts";
 import { damaged } from "./damage.ts";
 import {
   COMPAT_DIR_INDEX,
@@ -102,8 +102,8 @@ export function readSuperblock(source: ByteSource): Superblock {
       (compat & COMPAT_SPARSE_SUPER2) === 0
         ? null
         : [reader.u32le(0x24c, "s_backup_bgs[0]"), reader.u32le(0x250, "s_backup_bgs[1]")],
-    uuid: uuidOf(reader.bytes(0x68, 16, "s_uuid")),
-    label: textOf(reader.bytes(0x78, 16, "s_volume_name")),
+    uuid: uuidOrNone(reader.bytes(0x68, 16, "s_uuid")),
+    label: nameText(reader.bytes(0x78, 16, "s_volume_name")),
     features,
     pendingJournal: pendingJournal(reader, features),
     hasIndexedFolders: (compat & COMPAT_DIR_INDEX) !== 0,
@@ -147,16 +147,4 @@ function typeOf(compat: number, incompat: number, roCompat: number): Superblock[
   const ext3RoCompat = 0x7;
   if ((incompat & ~ext3Incompat) !== 0 || (roCompat & ~ext3RoCompat) !== 0) return "ext4";
   return (compat & COMPAT_HAS_JOURNAL) === 0 ? "ext2" : "ext3";
-}
-
-function uuidOf(bytes: Uint8Array): string | null {
-  if (bytes.every((byte) => byte === 0)) return null;
-  const hex = Buffer.from(bytes).toString("hex");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-function textOf(bytes: Uint8Array): string | null {
-  const end = bytes.indexOf(0);
-  const text = decodeText(end === -1 ? bytes : bytes.subarray(0, end));
-  return text === "" ? null : text;
 }

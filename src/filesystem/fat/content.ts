@@ -1,6 +1,7 @@
 /**
  * The content of a file or folder as a byte source over its runs of clusters.
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { checkRange, memorySource, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import type { BootSector } from "./boot-sector.ts";
 import { damaged } from "./damage.ts";
@@ -56,14 +57,8 @@ export function contentOf(volume: Volume, firstCluster: number, size: number): B
 }
 
 function runOf(runs: readonly Run[], cluster: number): Run {
-  let low = 0;
-  let high = runs.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((runs[middle]?.logical ?? Infinity) <= cluster) low = middle;
-    else high = middle - 1;
-  }
-  const run = runs[low];
+  const next = firstIndex(runs.length, (index) => (runs[index]?.logical ?? Infinity) > cluster);
+  const run = runs[Math.max(0, next - 1)];
   if (run === undefined) throw damaged("a file has no clusters");
   return run;
 }

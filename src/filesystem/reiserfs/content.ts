@@ -3,6 +3,7 @@
  * leaves themselves (direct items: small files, and the tails of larger ones). What no item covers reads as zeros.
  * Specification: Florian Buchholz, "The structure of the Reiser file system", sections "Direct items", "Indirect items".
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { Budget } from "../../base/budget.ts";
 import { checkRange, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
@@ -40,7 +41,7 @@ export function contentOf(tree: Tree, object: FilesystemObject): ByteSource {
       return piece === undefined || piece.start + piece.length > offset;
     };
     const isIt = (index: number) => endsAfter(index) && (index === 0 || !endsAfter(index - 1));
-    if (!isIt(current)) current = isIt(current + 1) ? current + 1 : search(pieces.length, endsAfter);
+    if (!isIt(current)) current = isIt(current + 1) ? current + 1 : firstIndex(pieces.length, endsAfter);
     return pieces[current];
   };
   return {
@@ -125,16 +126,4 @@ function readPieces(tree: Tree, { id, size }: FilesystemObject): readonly Piece[
     budget.spend();
     pieces.push({ start, length: inFile, at });
   }
-}
-
-/** The first index of `0 … count` for which the claim holds; it holds for all that follow. */
-function search(count: number, holds: (index: number) => boolean): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -6,6 +6,7 @@
  * has no commit, or whose number is not the next, ends it. Not read: a journal on another device.
  * Specification: Florian Buchholz, "The structure of the Reiser file system", section "The journal".
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { checkRange, targetOf, type ByteSource, type DiskRange } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { GuestbootError } from "../../base/errors.ts";
@@ -151,12 +152,5 @@ function recoveredSource(source: ByteSource, blockSize: number, blocks: Replayed
 
 /** The first of the ascending numbers that is larger; Infinity behind the last. */
 function nextAfter(numbers: Float64Array, number: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((numbers[middle] ?? Infinity) > number) high = middle;
-    else low = middle + 1;
-  }
-  return numbers[low] ?? Infinity;
+  return numbers[firstIndex(numbers.length, (index) => (numbers[index] ?? Infinity) > number)] ?? Infinity;
 }

@@ -4,7 +4,7 @@
  */
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
-import { decodeText } from "../../base/text.ts";
+import { nameText, uuidOrNone } from "../volume-names.ts";
 import { damaged } from "./damage.ts";
 
 export interface Superblock {
@@ -83,8 +83,8 @@ export function readSuperblock(source: ByteSource): Superblock {
     isClean: reader.u16le(50, "s_umount_state") === UNMOUNTED,
     hasErrors: reader.u16le(62, "s_fs_state") !== 0,
     hash: HASHES[reader.u32le(64, "s_hash_function_code")] ?? null,
-    uuid: magic === MAGIC_35 ? null : uuidOf(reader.bytes(84, 16, "s_uuid")),
-    label: magic === MAGIC_35 ? null : textOf(reader.bytes(100, 16, "s_label")),
+    uuid: magic === MAGIC_35 ? null : uuidOrNone(reader.bytes(84, 16, "s_uuid")),
+    label: magic === MAGIC_35 ? null : nameText(reader.bytes(100, 16, "s_label")),
   };
   checkNumbers(superblock, height);
   return superblock;
@@ -104,16 +104,4 @@ function magicOf(superblock: Uint8Array): string | null {
   const text = Buffer.from(superblock.subarray(MAGIC_OFFSET, MAGIC_OFFSET + MAGIC_SIZE)).toString("latin1");
   // The oldest has one character less; a zero byte follows.
   return [MAGIC_35, MAGIC_36, MAGIC_OTHER_JOURNAL].find((magic) => text.startsWith(magic)) ?? null;
-}
-
-function uuidOf(bytes: Uint8Array): string | null {
-  if (bytes.every((byte) => byte === 0)) return null;
-  const hex = Buffer.from(bytes).toString("hex");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-function textOf(bytes: Uint8Array): string | null {
-  const end = bytes.indexOf(0);
-  const text = decodeText(end === -1 ? bytes : bytes.subarray(0, end));
-  return text === "" ? null : text;
 }

@@ -2,6 +2,7 @@
  * The one tree that holds everything: items by key. Each step down must lead to the next lower level, and keys must
  * ascend from leaf to leaf, so that neither a circle nor a leaf that is linked twice goes on for ever.
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { Budget } from "../../base/budget.ts";
 import type { ByteSource } from "../../base/byte-source.ts";
 import { ByteCache } from "../byte-cache.ts";
@@ -78,13 +79,8 @@ export class Tree {
 
 /** How many of the sorted keys are not behind `key`. */
 function countUpTo(count: number, keyAt: (index: number) => Key | undefined, key: Key): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const here = keyAt(middle);
-    if (here !== undefined && compareKeys(here, key) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(count, (index) => {
+    const here = keyAt(index);
+    return here === undefined || compareKeys(here, key) > 0;
+  });
 }

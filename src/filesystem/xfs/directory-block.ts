@@ -5,7 +5,7 @@
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { mappedContent } from "./content.ts";
 import { damaged } from "./damage.ts";
-import { findRun, type Run } from "./extents.ts";
+import { findRun, type Run } from "../mapped-content.ts";
 import type { Inode } from "./inode.ts";
 import type { Layout, SelfDescription } from "./layout.ts";
 

@@ -3,6 +3,7 @@
  * one block, else in blocks of its own, in one or below nodes of a tree.
  * Specification: XFS Algorithms & Data Structures, "Directories" and "Directory Hash"
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { Budget } from "../../base/budget.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
@@ -74,14 +75,7 @@ function* placesIn(entries: Entries, first: number, hash: number): Generator<num
 
 /** The first entry whose hash is not less; they are in ascending order. */
 function firstWith(entries: Entries, hash: number): number {
-  let low = 0;
-  let high = entries.count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (hashAt(entries, middle) < hash) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(entries.count, (index) => hashAt(entries, index) >= hash);
 }
 
 function hashAt(entries: Entries, index: number): number {

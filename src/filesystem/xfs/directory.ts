@@ -15,7 +15,8 @@ import {
   type RawEntry,
 } from "./directory-block.ts";
 import { hashOf, placesInBlock, placesInTree } from "./directory-index.ts";
-import { readRuns, type Run } from "./extents.ts";
+import type { Run } from "../mapped-content.ts";
+import { readRuns } from "./extents.ts";
 import type { Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
 

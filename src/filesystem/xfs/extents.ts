@@ -4,17 +4,10 @@
  */
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { extentBudget } from "../../base/limits.ts";
+import type { Run } from "../mapped-content.ts";
 import { damaged } from "./damage.ts";
 import type { Inode } from "./inode.ts";
-import type { DiskBlock, Layout, SelfDescription } from "./layout.ts";
-
-/** Blocks of a file that lie behind one another on the disk. What no run covers reads as zeros. */
-export interface Run {
-  /** The first block's place in the file. */
-  readonly logical: number;
-  readonly physical: DiskBlock;
-  readonly count: number;
-}
+import type { Layout, SelfDescription } from "./layout.ts";
 
 const EXTENT_SIZE = 16;
 const POINTER_SIZE = 8;
@@ -32,19 +25,6 @@ export function readRuns(layout: Layout, inode: Inode): Run[] {
     throw damaged(`inode ${inode.number} has ${inode.extentCount} extents, and ${list.count} are there`);
   }
   return list.runs;
-}
-
-/** The index of the run that holds the block, or else of the next one; the number of runs behind the last. */
-export function findRun(runs: readonly Run[], block: number): number {
-  let low = 0;
-  let high = runs.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const run = runs[middle];
-    if (run !== undefined && run.logical + run.count <= block) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Collects runs in ascending order. */

@@ -6,6 +6,7 @@
  * newest round is where the number drops.
  * Specification: XFS Algorithms & Data Structures, "Journaling Log"
  */
+import { firstIndex } from "../../base/first-index.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { damaged } from "./damage.ts";
 import type { Layout } from "./layout.ts";
@@ -51,14 +52,7 @@ function findEnd(ring: Ring): number {
   if (oldest === 0) return 0;
   if (oldest === last) return ring.size;
   // What lies behind the end is of the round before, or zeros where there was none.
-  let low = 1;
-  let high = ring.size - 1;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (roundOf(ring, middle) === last) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+  return 1 + firstIndex(ring.size - 2, (index) => roundOf(ring, 1 + index) === last);
 }
 
 function roundOf(ring: Ring, block: number): number {

@@ -6,8 +6,8 @@
 import type { ByteSource } from "../../base/byte-source.ts";
 import { CheckedReader } from "../../base/checked-reader.ts";
 import { GuestbootError } from "../../base/errors.ts";
-import { decodeText } from "../../base/text.ts";
 import { isIntact } from "./checksum.ts";
+import { nameText, uuidText } from "../volume-names.ts";
 import { damaged } from "./damage.ts";
 import {
   FEATURES2_FTYPE,
@@ -98,7 +98,7 @@ export function readSuperblock(source: ByteSource): Superblock {
     logBlocks: reader.u32be(96, "sb_logblocks"),
     uuid: uuidText(uuid),
     metadataUuid: (features.incompat & INCOMPAT_META_UUID) === 0 ? uuid : reader.bytes(248, 16, "sb_meta_uuid"),
-    label: labelOf(reader.bytes(108, 12, "sb_fname")),
+    label: nameText(reader.bytes(108, 12, "sb_fname")),
     needsRepair: (features.incompat & INCOMPAT_NEEDSREPAIR) !== 0,
     features,
   };
@@ -147,16 +147,4 @@ function checkNumbers(superblock: Superblock, inodesPerBlockBits: number): void 
     throw damaged(`${blockCount} blocks are in ${groupCount} groups of ${groupBlocks}`);
   }
   if (!Number.isSafeInteger(blockCount * blockSize)) throw damaged(`it has ${blockCount} blocks`);
-}
-
-function uuidText(bytes: Uint8Array): string {
-  return Buffer.from(bytes)
-    .toString("hex")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-function labelOf(bytes: Uint8Array): string | null {
-  const end = bytes.indexOf(0);
-  const text = decodeText(end === -1 ? bytes : bytes.subarray(0, end));
-  return text === "" ? null : text;
 }
