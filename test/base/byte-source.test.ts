@@ -35,7 +35,9 @@ describe("a range", () => {
   });
 
   it("that is wrong is told with the source, the numbers and the size", () => {
-    expect(() => checkRange(90, 20, 100, "partition 1")).toThrow("partition 1: bytes 90 + 20 are past its end at 100");
+    expect(() => checkRange(90, 20, 100, "partition 1")).toThrow(
+      "partition 1 ends at byte 100, and bytes 90 to 110 are needed: is it cut short?",
+    );
   });
 });
 
