@@ -8,8 +8,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseLocation } from "../../src/repository/location.ts";
+import { MountOwner } from "../../src/repository/nfs-mount.ts";
 import type { NfsPrograms } from "../../src/repository/nfs-programs.ts";
 import { openRepository } from "../../src/repository/open.ts";
+import { DEFAULT_LIMITS } from "../../src/repository/transfer.ts";
 import { ROOT, temporaryFolder } from "../program.ts";
 import { failureOf, textOf } from "./reading.ts";
 
@@ -135,5 +137,44 @@ describe("an NFS repository by way of a mount", () => {
     await once(reader, "exit");
     await new Promise((resolve) => setTimeout(resolve, 700));
     await expect.poll(() => fs.readdirSync(nfs.temporaryFolder), { timeout: 5000 }).toEqual([]);
+  });
+});
+
+describe("the owner of a mount", () => {
+  const startOwner = () => {
+    const location = parseLocation("nfs:server:/export/os");
+    if (location.transport !== "nfs") throw new Error("no address of NFS");
+    return new MountOwner(location, nfs, DEFAULT_LIMITS);
+  };
+
+  it("mounts once for all who read at the same time, and again for who comes later", async () => {
+    const owner = startOwner();
+    const [first, second] = await Promise.all([owner.mount(), owner.mount()]);
+    expect(second).toBe(first);
+    expect(path.dirname(first)).toBe(await owner.folder());
+    expect(mounts()).toHaveLength(1);
+    await owner.unmount();
+    expect(fs.readdirSync(first)).toEqual(["vmlinuz"]);
+    await owner.unmount();
+    expect(mounts()).toEqual([]);
+    expect(fs.readdirSync(await owner.mount())).toEqual(["vmlinuz"]);
+    await owner.end();
+  });
+
+  it("that could not mount can be asked again", async () => {
+    const owner = startOwner();
+    mountDoes('echo "mount.nfs: Connection refused" >&2; exit 32');
+    expect((await failureOf(owner.mount())).message).toContain("mount.nfs: Connection refused");
+    await owner.unmount();
+    mountDoes(`/bin/mount --bind ${exported} "$7"`);
+    expect(fs.readdirSync(await owner.mount())).toEqual(["vmlinuz"]);
+    await owner.end();
+  });
+
+  it("that is never asked mounts nothing, and leaves no folder", async () => {
+    const owner = startOwner();
+    expect(fs.statSync(await owner.folder()).mode & 0o777).toBe(0o700);
+    await owner.end();
+    expect(fs.existsSync(path.join(folder.path, "asked"))).toBe(false);
   });
 });
