@@ -54,10 +54,7 @@ declare const GUESTBOOT_WITHOUT: string | undefined;
 /** What was started before the walls went up, and must be ended. */
 export type Prepared = AsyncDisposable;
 
-/**
- * @throws CONFINEMENT_FAILED; REPOSITORY_UNREACHABLE where NFS cannot be prepared for. Nothing of others must be parsed
- *   then
- */
+/** @throws CONFINEMENT_FAILED; nothing of others must be parsed then */
 export async function confineInstallation({ needs, host, memory }: ConfineInstallation): Promise<Prepared> {
   const nfs = await nfsOf(needs);
   try {

@@ -19,7 +19,7 @@ export interface PreparedNfs {
 
 const owners = new Map<string, MountOwner>();
 
-/** Nothing is asked of a server. @throws REPOSITORY_UNREACHABLE when a private folder cannot be made */
+/** Nothing is asked of a server. What cannot be prepared fails when it is needed, and most often it is not. */
 export async function prepareNfs(locations: readonly NfsLocation[]): Promise<PreparedNfs> {
   const { path } = DEFAULT_NFS_PROGRAMS;
   const programs = ["nfs-cat", "nfs-ls"].flatMap((name) => findProgram(name, path) ?? []);
@@ -28,19 +28,15 @@ export async function prepareNfs(locations: readonly NfsLocation[]): Promise<Pre
     for (const [key] of made) owners.delete(key);
     await Promise.all(made.map(([, owner]) => owner.end()));
   };
-  try {
-    for (const location of findProgram("mount", path) === null ? [] : locations) {
-      const key = keyOf(location);
-      if (owners.has(key)) continue;
-      const owner = new MountOwner(location, DEFAULT_NFS_PROGRAMS, DEFAULT_LIMITS);
-      owners.set(key, owner);
-      made.push([key, owner]);
-    }
-    return { programs, folders: await Promise.all(made.map(([, owner]) => owner.folder())), end };
-  } catch (error) {
-    await end();
-    throw error;
+  for (const location of findProgram("mount", path) === null ? [] : locations) {
+    const key = keyOf(location);
+    if (owners.has(key)) continue;
+    const owner = new MountOwner(location, DEFAULT_NFS_PROGRAMS, DEFAULT_LIMITS);
+    owners.set(key, owner);
+    made.push([key, owner]);
   }
+  const folders = await Promise.allSettled(made.map(([, owner]) => owner.folder()));
+  return { programs, folders: folders.flatMap((each) => (each.status === "fulfilled" ? each.value : [])), end };
 }
 
 export function preparedOwner(location: NfsLocation): MountOwner | null {
