@@ -17,6 +17,7 @@ import { dataLimit, openMemoryGauge } from "../base/memory.ts";
 import { ownExecutable, packageRoot } from "../base/program.ts";
 import { seccompDenials } from "../base/seccomp.ts";
 import { fetchSystemCalls } from "../base/system-call.ts";
+import type { PreparedNfs } from "../repository/nfs-prepared.ts";
 import { DEFAULT_LIMITS } from "../repository/transfer.ts";
 import {
   nfsLocations,
@@ -24,7 +25,6 @@ import {
   reachOf,
   type HostReach,
   type InstallationNeeds,
-  type NfsReach,
   type Reach,
 } from "./installation-reach.ts";
 
@@ -68,7 +68,7 @@ export async function confineInstallation({ needs, host, memory }: ConfineInstal
   }
 }
 
-async function nfsOf({ locations }: InstallationNeeds): Promise<NfsReach & { end(): Promise<void> }> {
+async function nfsOf({ locations }: InstallationNeeds): Promise<PreparedNfs> {
   const onNfs = nfsLocations(locations);
   if (onNfs.length === 0) return { ...NO_NFS, end: () => Promise.resolve() };
   const { prepareNfs } = await import("../repository/nfs-prepared.ts");

@@ -5,6 +5,7 @@
  * record, the command line or the host's settings name. So /etc/shadow, keys and homes are not among them.
  */
 import type { NfsLocation, RepositoryLocation, UrlLocation } from "../repository/location.ts";
+import type { NfsReach } from "../repository/nfs-prepared.ts";
 
 /** What is the host's, whatever is installed. */
 export interface HostReach {
@@ -37,12 +38,6 @@ export interface Reach {
   readonly sockets: boolean;
   /** Programs that may be started, which have the same walls. */
   readonly programs: readonly string[];
-}
-
-/** What was prepared for reading NFS: the programs that do, and folders below which exports will be mounted. */
-export interface NfsReach {
-  readonly programs: readonly string[];
-  readonly folders: readonly string[];
 }
 
 export const NO_NFS: NfsReach = { programs: [], folders: [] };

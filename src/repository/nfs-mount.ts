@@ -23,7 +23,7 @@ import { seconds, type TransferLimits } from "./transfer.ts";
  */
 const OWNER_SCRIPT = `umask 077
 set -f
-say() { printf '%s\\n' "$1 $(printf '%s ' $2)"; }
+say() { printf '%s %.2000s\\n' "$1" "$(printf '%s ' $2)"; }
 words=$(mktemp -d "$1/guestboot-nfs.XXXXXXXX" 2>&1) && mkdir -- "$words/export"
 status=$?
 say $status "$words"
@@ -45,6 +45,7 @@ const TIMED_OUT = [124, 137];
 
 /** How long we wait for the end of a mount, in milliseconds; its owner goes on without us. */
 const UNMOUNT_TIMEOUT = 10_000;
+/** More than the owner says in one. */
 const LONGEST_LINE = 4096;
 
 interface MountedRepository {

@@ -8,11 +8,14 @@ import { DEFAULT_NFS_PROGRAMS, findProgram } from "./nfs-programs.ts";
 import { DEFAULT_LIMITS } from "./transfer.ts";
 
 /** What a process that reads these locations must be let do. */
-export interface PreparedNfs {
+export interface NfsReach {
   /** Programs that it runs. */
   readonly programs: readonly string[];
   /** Folders below which the exports are, once they are mounted. */
   readonly folders: readonly string[];
+}
+
+export interface PreparedNfs extends NfsReach {
   /** Ends the owners, and with them the mounts. */
   end(): Promise<void>;
 }

@@ -1,7 +1,8 @@
 /**
  * An installation over NFS that must mount the export: on a host without libnfs's programs, and for what they cannot
- * read. Behind its walls it may not mount; who does was started before them, and must undo it. A kernel without an NFS client cannot mount an export, so in a view of files of its own the loader finds a
- * `mount` that binds a folder in its place; all else is real.
+ * read. Behind its walls it may not mount; who does was started before them, and must undo it. A kernel without an NFS
+ * client cannot mount an export, so in a view of files of its own the loader finds a `mount` that binds a folder in its
+ * place; all else is real.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";

@@ -1,12 +1,7 @@
 import { describe, expect, it } from "vitest";
-import {
-  NO_NFS,
-  reachOf,
-  type HostReach,
-  type InstallationNeeds,
-  type NfsReach,
-} from "../../src/pipeline/installation-reach.ts";
+import { NO_NFS, reachOf, type HostReach, type InstallationNeeds } from "../../src/pipeline/installation-reach.ts";
 import { parseLocation } from "../../src/repository/location.ts";
+import type { NfsReach } from "../../src/repository/nfs-prepared.ts";
 
 const HOST: HostReach = { writable: ["/cache", "/state", "/boot"], sockets: false, ports: [] };
 

@@ -171,6 +171,13 @@ describe("the owner of a mount", () => {
     await owner.end();
   });
 
+  it("passes on much that mount says, and waits for no end of it", async () => {
+    const owner = startOwner();
+    mountDoes("/usr/bin/yes refused | /usr/bin/head -n 20000 >&2; exit 32");
+    expect((await failureOf(owner.mount())).message).toContain("refused refused");
+    await owner.end();
+  });
+
   it("that is never asked mounts nothing, and leaves no folder", async () => {
     const owner = startOwner();
     expect(fs.statSync(await owner.folder()).mode & 0o777).toBe(0o700);
