@@ -298,32 +298,57 @@ describe("a folder", () => {
     expectSoon();
   });
 
-  /** A folder of 512 MiB whose last block names the folder itself. */
-  function hugeFolder(): Forged {
-    const forged = forge("ext4", "-b", "4096");
+  const HUGE = 512 * 1024 * 1024;
+
+  /** A folder whose entry names the folder itself; its inode and its block. */
+  function inItself(blockSize: number): Forged & { readonly inode: number; readonly block: number } {
+    const forged = forge("ext4", "-b", String(blockSize));
     const { bytes, inodeOf, blockOf } = forged;
-    const inode = inodeOf("/d");
-    putSize(bytes, inode, 512n * 1024n * 1024n);
-    const block = blockOf("/d");
-    const self = bytes.readUInt32LE(block * 4096);
-    bytes.writeUInt32LE(self, block * 4096 + 24);
-    putExtentHeader(bytes, inode + MAP, 1, 0);
-    putExtent(bytes, inode + MAP + 12, 512 * 256 - 1, 1, block);
+    const [inode, block] = [inodeOf("/d"), blockOf("/d")];
+    bytes.writeUInt32LE(bytes.readUInt32LE(block * blockSize), block * blockSize + 24);
+    putSize(bytes, inode, BigInt(HUGE));
+    return { ...forged, inode, block };
+  }
+
+  /** 512 MiB of which the last block alone is there. */
+  function holes(): Forged {
+    const forged = inItself(1024);
+    putExtentHeader(forged.bytes, forged.inode + MAP, 1, 0);
+    putExtent(forged.bytes, forged.inode + MAP + 12, HUGE / 1024 - 1, 1, forged.block);
     return forged;
   }
 
-  it("of 512 MiB of nothing is looked through", () => {
-    expect(
-      hugeFolder()
-        .open()
-        .list("/d")
-        .map(({ name }) => name),
-    ).toEqual(["a"]);
+  /** 512 MiB of the same empty blocks again and again, and the last block. */
+  function emptyBlocks(): Forged {
+    const forged = inItself(4096);
+    const { bytes, inode, block, freeBlock } = forged;
+    putExtentHeader(bytes, inode + MAP, 1, 1);
+    putIndex(bytes, inode + MAP + 12, 0, freeBlock);
+    const [pieces, count] = [320, 400];
+    for (let piece = 0; piece < pieces; piece++) {
+      putExtent(bytes, freeBlock * 4096 + 12 * (piece + 1), piece * count, count, freeBlock + 1);
+    }
+    putExtent(bytes, freeBlock * 4096 + 12 * (pieces + 1), HUGE / 4096 - 1, 1, block);
+    putExtentHeader(bytes, freeBlock * 4096, pieces + 1, 0);
+    return forged;
+  }
+
+  it("of 512 MiB of holes costs what its one block costs", () => {
+    const filesystem = holes().open();
+    expect(filesystem.list("/d").map(({ name }) => name)).toEqual(["a"]);
+    // In all, 2 GiB of folders may be looked through.
+    expect(filesystem.find(`/d${"/a".repeat(2000)}`)?.kind).toBe("directory");
+    expectSoon();
+  });
+
+  it("of 512 MiB of empty blocks is looked through", () => {
+    const filesystem = emptyBlocks().open();
+    expect(filesystem.list("/d").map(({ name }) => name)).toEqual(["a"]);
     expectSoon();
   });
 
   it("of 512 MiB is not looked through two thousand times because a path says so", () => {
-    const filesystem = hugeFolder().open();
+    const filesystem = emptyBlocks().open();
     expect(() => filesystem.find(`/d${"/a".repeat(2000)}`)).toThrow(overBudget);
     expectSoon();
   });

@@ -17,6 +17,7 @@ import { blocksOfName } from "./directory-index.ts";
 import { nameKey } from "./fast-changes.ts";
 import { foldsCase, hasInlineData, inlineData, isIndexed, refuseEncrypted, type Inode } from "./inode.ts";
 import type { Layout } from "./layout.ts";
+import { readRuns } from "./runs.ts";
 
 export interface NamedInode {
   readonly name: Uint8Array;
@@ -129,9 +130,14 @@ function* entryBlocks(layout: Layout, directory: Inode): Generator<Uint8Array> {
   if (directory.size > MAX_DIRECTORY_SIZE || directory.size % blockSize !== 0) {
     throw damaged(`a folder (inode ${directory.number}) has ${directory.size} bytes`);
   }
-  const content = contentOf(layout, directory);
   const block = new Uint8Array(blockSize);
-  for (let offset = 0; offset < directory.size; offset += blockSize) yield content.read(offset, blockSize, block);
+  // Holes have no entries, and Linux passes them over, too: a size of 512 MiB may be one hole.
+  for (const { logical, physical, count } of readRuns(layout, directory)) {
+    const within = Math.min(count, directory.size / blockSize - logical);
+    for (let index = 0; index < within; index++) {
+      yield layout.source.read((physical + index) * blockSize, blockSize, block);
+    }
+  }
 }
 
 /** Without an object for each entry: a name may be looked for among millions. */
