@@ -7,18 +7,22 @@ import type { Entry, ZipFile } from "yauzl";
 import { memorySource } from "../base/byte-source.ts";
 import { GuestbootError, isSystemError, systemReason } from "../base/errors.ts";
 import type { Overlay, OverlayEntry } from "../initrd/overlay.ts";
-import { checkEntry, readDirectory } from "../repository/zip-directory.ts";
+import { checkEntry, openZip, readDirectory } from "../repository/zip-directory.ts";
 
 /** All files together, in bytes. */
 const MOST_EXPANDED = 64 * 1024 * 1024;
 const MODE_BITS = 0o7777;
 
-/** @throws GuestbootError OVERLAY_INVALID, INVALID_SOURCE, BUDGET_EXCEEDED */
-export async function overlayFromZip(file: string): Promise<Overlay> {
-  // Loaded only here, with the decompressor that it brings.
-  const { openPromise } = await import("yauzl");
+/**
+ * @param open for an archive that is no file
+ * @throws GuestbootError OVERLAY_INVALID, INVALID_SOURCE, BUDGET_EXCEEDED
+ */
+export async function overlayFromZip(
+  file: string,
+  open: (file: string) => Promise<ZipFile> = openZip,
+): Promise<Overlay> {
   try {
-    const zip = await openPromise(file, { autoClose: false, strictFileNames: true, validateEntrySizes: true });
+    const zip = await open(file);
     zip.on("error", () => undefined);
     try {
       return await readOverlay(zip, file);

@@ -21,29 +21,34 @@ import {
   truncatedTransfer,
   type TransferLimits,
 } from "./transfer.ts";
-import { checkEntry, readDirectory } from "./zip-directory.ts";
+import { checkEntry, openZip, readDirectory } from "./zip-directory.ts";
+
+export interface OpenedZip {
+  readonly zip: ZipFile;
+  /** When the archive was changed last, in milliseconds since 1970. */
+  readonly changed: number;
+}
+
+async function openFile(archive: string): Promise<OpenedZip> {
+  const { mtimeMs } = await stat(archive);
+  return { zip: await openZip(archive), changed: mtimeMs };
+}
 
 /**
  * @param archive the zip file's path
  * @param address of the repository as it is shown, ending in `/`
+ * @param open for an archive that is no file
  * @throws REPOSITORY_UNREACHABLE when it cannot be read; INVALID_SOURCE when it is no zip that can be trusted
  */
 export async function openZipRepository(
   archive: string,
   address: string,
   given: Partial<TransferLimits> = {},
+  open: (archive: string) => Promise<OpenedZip> = openFile,
 ): Promise<Repository> {
-  // Loaded only here, with the decompressor that it brings.
-  const { openPromise } = await import("yauzl");
-  let zip: ZipFile;
-  let changed: number;
-  try {
-    changed = (await stat(archive)).mtimeMs;
-    zip = await openPromise(archive, { autoClose: false, strictFileNames: true, validateEntrySizes: true });
-  } catch (error) {
-    if (isSystemError(error)) throw unreadable(address, archive, error);
-    throw damaged(address, error);
-  }
+  const { zip, changed } = await open(archive).catch((error: unknown) => {
+    throw isSystemError(error) ? unreadable(address, archive, error) : damaged(address, error);
+  });
   // Its errors reach whoever waits for it; one that comes when nobody does must not end the process.
   zip.on("error", () => undefined);
   try {

@@ -9,6 +9,8 @@ import { instrument } from "./instrument.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const source = path.join(root, "src");
+/** A client reads what strangers answer, so the fuzzer is to see its ways, too; not what is WebAssembly in it. */
+const UNDICI = /\/node_modules\/undici\/lib\/(?!llhttp\/).*\.js$/;
 
 export interface BuiltWorker {
   readonly file: string;
@@ -40,8 +42,9 @@ export async function buildWorker(folder: string): Promise<BuiltWorker> {
       {
         name: "counters",
         setup(bundle) {
-          bundle.onLoad({ filter: /\.ts$/ }, ({ path: name }) => {
-            const isCounted = name.startsWith(source + path.sep) || path.basename(name) === "planted.ts";
+          bundle.onLoad({ filter: /\.[jt]s$/ }, ({ path: name }) => {
+            const isOurs = name.startsWith(source + path.sep) || path.basename(name) === "planted.ts";
+            const isCounted = isOurs || UNDICI.test(name);
             if (!isCounted) return null;
             const { code, next } = instrument(fs.readFileSync(name, "utf8"), name, counters);
             counters = next;
@@ -59,6 +62,6 @@ export async function buildWorker(folder: string): Promise<BuiltWorker> {
 const MOST_COUNTERS = 1 << 17;
 
 /** Packages in CommonJS ask for `require`; and code counts already while its modules are loaded. */
-const BANNER = `import { createRequire } from "node:module";
-const require = createRequire("/");
+const BANNER = `import { createRequire as fuzzRequire } from "node:module";
+const require = fuzzRequire("/");
 globalThis.${COUNTERS} ??= new Uint8Array(${MOST_COUNTERS});`;

@@ -23,7 +23,8 @@ export function serveAt(port: number, serve: Serve): void {
 
 interface Address {
   readonly host?: string;
-  readonly port: number;
+  /** As `node:net` takes it: a number, or digits. */
+  readonly port: number | string;
   readonly onread?: OnRead;
 }
 
@@ -59,10 +60,10 @@ export class Socket extends Duplex {
     return this;
   }
 
-  #meet(host: string, port: number): void {
+  #meet(host: string, port: number | string): void {
     if (this.destroyed) return;
     this.connecting = false;
-    const serve = servers.get(port);
+    const serve = servers.get(Number(port));
     if (serve === undefined) {
       const refusal = Object.assign(new Error(`connect ECONNREFUSED ${host}:${port}`), { code: "ECONNREFUSED" });
       this.destroy(refusal);
@@ -73,7 +74,7 @@ export class Socket extends Duplex {
     this.#peer = peer;
     peer.#peer = this;
     this.remoteAddress = host;
-    this.remotePort = port;
+    this.remotePort = Number(port);
     this.emit("connect");
     serve(peer);
   }

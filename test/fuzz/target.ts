@@ -1,6 +1,7 @@
 /**
  * What is fuzzed: one parser of outside bytes, with inputs that it takes and what helps a fuzzer to get into it.
  */
+import { GuestbootError } from "../../src/base/errors.ts";
 
 export interface FuzzTarget {
   /** As `--target` names it. */
@@ -30,6 +31,11 @@ export interface FuzzTarget {
 }
 
 export const DEFAULT_LARGEST = 16 * 1024;
+
+/** What is tried next is to be tried, whatever came of this. */
+export function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof GuestbootError) || error.code === "INTERNAL") throw error;
+}
 
 /** Takes all that comes, and keeps nothing. */
 export async function drain(pieces: AsyncIterable<unknown>): Promise<void> {

@@ -4,11 +4,15 @@ import { memorySource } from "../../../src/base/byte-source.ts";
 import { GuestbootError } from "../../../src/base/errors.ts";
 import { readUki } from "../../../src/bootconfig/uki.ts";
 import { describeInitrd } from "../../../src/initrd/describe.ts";
+import { earlyArchivesSize, endsInLz4 } from "../../../src/initrd/early-archives.ts";
 import { checkVolume } from "../../../src/initrd/ext2/check.ts";
 import type { ImageFile } from "../../../src/initrd/ext2/image-file.ts";
 import { findEntry, readEntries } from "../../../src/initrd/ext2/directory.ts";
 import { readInode } from "../../../src/initrd/ext2/inode.ts";
 import { Volume } from "../../../src/initrd/ext2/volume.ts";
+import { extractFile } from "../../../src/initrd/extract.ts";
+import { linksInTheWay } from "../../../src/initrd/links-in-the-way.ts";
+import type { Overlay } from "../../../src/initrd/overlay.ts";
 import { overlayFromArchive } from "../../../src/initrd/overlay-archive.ts";
 import { repackInitrd } from "../../../src/initrd/repack.ts";
 import { decompressKernel } from "../../../src/kernel/decompress.ts";
@@ -18,10 +22,15 @@ import { call } from "../../filesystem/call.ts";
 import { noise } from "../../base/seeded.ts";
 import { bzImage, elf64, LINUX_XEN_NOTES, packed } from "../../kernel/kernel-bytes.ts";
 import { makeImage } from "../../initrd/ext2-image.ts";
-import { bytesOf, drain, type FuzzTarget } from "../target.ts";
+import { bytesOf, drain, ignoreRefusal, type FuzzTarget } from "../target.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const MOST = 1 << 20;
+
+/** A folder that initrds have a link in the place of. */
+const LIB: Overlay = [
+  { path: "lib", kind: "directory", mode: 0o755, uid: 0, gid: 0, mtime: 0, size: 0, content: null },
+];
 
 /** An archive of each kind of file, as GNU cpio writes it. */
 function archive(format: "newc" | "crc"): Uint8Array {
@@ -134,7 +143,14 @@ export const bootFileTargets: readonly FuzzTarget[] = [
         zstdCompressSync(plain),
       ];
     },
-    run: async (input) => drain(repackInitrd(memorySource(input), [], { maximumBytes: MOST })),
+    run: async (input) => {
+      const initrd = memorySource(input);
+      const limits = { maximumBytes: MOST };
+      await Promise.all([earlyArchivesSize(initrd), endsInLz4(initrd)]).catch(ignoreRefusal);
+      await linksInTheWay(initrd, LIB, limits).catch(ignoreRefusal);
+      await drain(extractFile(initrd, "link/6.1.0/kernel/a.ko", limits)).catch(ignoreRefusal);
+      await drain(repackInitrd(initrd, [], limits));
+    },
   },
   {
     name: "ext2 ramdisk",

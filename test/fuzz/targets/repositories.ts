@@ -10,9 +10,15 @@ import { readSuseProducts } from "../../../src/distro/suse-products.ts";
 import { readTreeinfo } from "../../../src/distro/treeinfo.ts";
 import { readXsPackages, readXsRepository } from "../../../src/distro/xs-repository.ts";
 import { parseFixupMap } from "../../../src/initrd/fixup-map.ts";
+import { digestIn, listsFor } from "../../../src/pipeline/listed-digests.ts";
+import { overlayFromZip } from "../../../src/pipeline/overlay-zip.ts";
 import { parseLocation } from "../../../src/repository/location.ts";
 import { parseListing } from "../../../src/repository/nfs-listing.ts";
-import { bytesOf, type FuzzTarget } from "../target.ts";
+import { openZipRepository } from "../../../src/repository/zip.ts";
+import { ZIP_OPTIONS } from "../../../src/repository/zip-directory.ts";
+import { call } from "../../filesystem/call.ts";
+import { bytesOf, drain, ignoreRefusal, type FuzzTarget } from "../target.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const SHA256 = "0123456789abcdef".repeat(4);
 
@@ -22,6 +28,31 @@ function releasesOfApt(): Uint8Array[] {
   const names = fs.readdirSync(folder).filter((name) => name.endsWith("_InRelease"));
   return names.map((name) => new Uint8Array(fs.readFileSync(path.join(folder, name)).subarray(0, 8192)));
 }
+
+const ZIPPED = ["vmlinuz", "images/initrd.gz", "empty"];
+/** Stored, deflated, with 64-bit sizes, and with a symbolic link in it. */
+const ZIP_WAYS = ["-0", "-9", "-fz", "-y"];
+
+/** As Info-ZIP's zip(1) makes them. */
+function zips(): Uint8Array[] {
+  return inTemporaryFolder((folder) => {
+    fs.mkdirSync(`${folder}/tree/images`, { recursive: true });
+    for (const name of ZIPPED) fs.writeFileSync(`${folder}/tree/${name}`, name === "empty" ? "" : name.repeat(40));
+    return ZIP_WAYS.map((way) => {
+      if (way === "-y") fs.symlinkSync("vmlinuz", `${folder}/tree/link`);
+      call("sh", ["-c", `cd ${folder}/tree && zip -q -r ${way} ../${way}.zip .`], "zip");
+      return new Uint8Array(fs.readFileSync(`${folder}/${way}.zip`));
+    });
+  });
+}
+
+async function openedZip(bytes: Uint8Array) {
+  const { fromBufferPromise } = await import("yauzl");
+  return fromBufferPromise(Buffer.from(bytes), ZIP_OPTIONS);
+}
+
+const DIGESTS = `${SHA256}  ./netboot/xen/vmlinuz\n${SHA256.slice(0, 40)} *netboot/xen/initrd.gz\n`;
+const LISTED = "dists/bookworm/main/installer-amd64/current/images/netboot/xen/initrd.gz";
 
 export const repositoryTargets: readonly FuzzTarget[] = [
   {
@@ -48,6 +79,30 @@ export const repositoryTargets: readonly FuzzTarget[] = [
       "\n",
     ],
     run: (input) => readTreeinfo(decodeText(input), ".treeinfo"),
+  },
+  {
+    name: "zip",
+    seeds: zips,
+    dictionary: ["PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", "../", "\xff\xff\xff\xff"],
+    largest: 8192,
+    run: async (input) => {
+      // An overlay is taken out whole; a repository, by the names that somebody asks for.
+      await overlayFromZip("overlay.zip", () => openedZip(input)).catch(ignoreRefusal);
+      const open = async () => ({ zip: await openedZip(input), changed: 0 });
+      await using repository = await openZipRepository("tree.zip", "file:///tree.zip/", {}, open);
+      for (const name of ZIPPED) {
+        const fetched = await repository.fetch(name);
+        if (fetched.outcome === "content") await drain(fetched.body).catch(ignoreRefusal);
+      }
+    },
+  },
+  {
+    name: "list of digests",
+    seeds: () => [bytesOf(DIGESTS)],
+    dictionary: [SHA256, "  ./", " *", "\r\n", "netboot/xen/initrd.gz"],
+    run: (input) => {
+      for (const { below } of listsFor(LISTED)) digestIn(decodeText(input), LISTED, below);
+    },
   },
   {
     name: "SUSE content",

@@ -2,19 +2,21 @@
  * What servers answer, byte for byte as the input has it, to the clients that really ask, over connections in memory.
  * One redirect is followed, to a second server that always answers in the same way.
  */
-import { GuestbootError } from "../../../src/base/errors.ts";
 import { openFtpRepository } from "../../../src/repository/ftp.ts";
 import { openHttpRepository } from "../../../src/repository/http.ts";
+import { nfsValidator } from "../../../src/repository/nfs-validators.ts";
+import { opaque, u32 } from "../../../src/repository/onc-rpc.ts";
 import type { FetchOptions, Repository } from "../../../src/repository/repository.ts";
 import * as memoryNet from "../memory-net.ts";
 import { serveAt, type Socket } from "../memory-net.ts";
-import { bytesOf, drain, type FuzzTarget } from "../target.ts";
+import { bytesOf, drain, ignoreRefusal, type FuzzTarget } from "../target.ts";
 
 /** Milliseconds, for what waits in spite of all. */
 const WAIT = 500;
 const PATIENCE = { connectTimeout: WAIT, headersTimeout: WAIT, bodyTimeout: WAIT, maxFileSize: 1 << 20 };
 
 const HTTP_PORT = 80;
+const PROXY_PORT = 3128;
 const FTP_PORT = 21;
 const FTP_DATA_PORT = 1025;
 
@@ -63,10 +65,17 @@ const HALF = { bytes: 4, size: 8, etag: '"a"' };
 const REDIRECTED_PORT = 1;
 const REDIRECTED = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfile";
 
-/** The second request is to be made, whatever came of the first. */
-function ignoreRefusal(error: unknown): void {
-  if (!(error instanceof GuestbootError)) throw error;
-}
+const PROXY_ANSWERS = [
+  "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n",
+  "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+];
+
+const HTTP_ORIGIN = "http://127.0.0.1/";
+const PROXY = { address: `http://127.0.0.1:${PROXY_PORT}/`, credentials: null };
+
+/** Who answers with a part was asked for the rest. */
+const fetchOptionsFor = (input: Uint8Array): FetchOptions =>
+  Buffer.from(input).includes(" 206 ") ? { rest: HALF } : {};
 
 /** SIZE and MDTM, as the data server's file has them. */
 const FILE = "213 16\r\n213 20220101000000\r\n";
@@ -99,6 +108,51 @@ function answerFtp(control: Socket, answer: Uint8Array): void {
   say();
 }
 
+const PORTMAPPER_PORT = 111;
+const NFS_PORT = 2049;
+const NFS_FILE = { server: "127.0.0.1", export: "/", path: "file", port: null, mountPort: null } as const;
+const LAST_FRAGMENT = 0x8000_0000;
+
+/** A reply that was accepted (RFC 5531), as one record of one fragment. */
+function rpcReply(xid: number, ...results: readonly Uint8Array[]): Uint8Array {
+  const accepted = [xid, 1, 0, 0, 0, 0].map(u32);
+  const message = Buffer.concat([...accepted, ...results]);
+  return Buffer.concat([u32(LAST_FRAGMENT + message.length), message]);
+}
+
+/** What RFC 1813 has of a regular file: fattr3. */
+const FATTR3 = Buffer.concat([1, 0o644, 1, 0, 0, 0, 42, ...Array.from({ length: 14 }, (_, index) => index)].map(u32));
+const HANDLE = opaque("a handle");
+const GETATTR_4 = [9, 0, 2, 0x10001a, 0x200000, 40, 1, 0, 7, 0, 42, 0, 99, 0, 1_700_000_000, 0];
+
+const NFS_ANSWERS = [
+  rpcReply(1, ...[0, 0, 3, 24, 0, 15, 0, ...GETATTR_4].map(u32)),
+  Buffer.concat([
+    rpcReply(1, u32(NFS_PORT)),
+    rpcReply(1, u32(NFS_PORT)),
+    rpcReply(1, u32(0), HANDLE, u32(1), u32(1)),
+    rpcReply(1, u32(0), HANDLE),
+    rpcReply(2, u32(0), FATTR3),
+  ]),
+];
+
+/** Each call, on whatever connection, gets the next record of the answers; behind the last the connection ends. */
+function answerRpc(answers: Uint8Array): (socket: Socket) => void {
+  let at = 0;
+  return (socket) => {
+    socket.on("data", () => {
+      const start = at;
+      for (let isLast = false; !isLast && at + 4 <= answers.length;) {
+        const mark = Buffer.from(answers.buffer, answers.byteOffset + at, 4).readUInt32BE();
+        isLast = mark >= LAST_FRAGMENT;
+        at += 4 + (mark % LAST_FRAGMENT);
+      }
+      socket.write(answers.subarray(start, at));
+      if (answers.length - at < 4) socket.end();
+    });
+  };
+}
+
 export const serverTargets: readonly FuzzTarget[] = [
   {
     name: "HTTP answer",
@@ -109,9 +163,36 @@ export const serverTargets: readonly FuzzTarget[] = [
       withoutNetwork();
       serveAt(HTTP_PORT, (socket) => socket.once("data", () => socket.end(input)));
       serveAt(REDIRECTED_PORT, (socket) => socket.once("data", () => socket.end(REDIRECTED)));
-      // Who answers with a part was asked for the rest.
-      const options = Buffer.from(input).includes(" 206 ") ? { rest: HALF } : {};
-      await useRepository(openHttpRepository("http://127.0.0.1/", null, HTTP_OPTIONS), options);
+      await useRepository(openHttpRepository(HTTP_ORIGIN, null, HTTP_OPTIONS), fetchOptionsFor(input));
+    },
+  },
+  {
+    // Plain connections have a client of our own; what goes through proxies, and over TLS, goes by undici.
+    name: "proxy's answer",
+    seeds: () => [...HTTP_ANSWERS, ...PROXY_ANSWERS].map(bytesOf),
+    dictionary: [...HTTP_WORDS, "Proxy-Authenticate: Basic"],
+    largest: 4096,
+    run: async (input) => {
+      withoutNetwork();
+      serveAt(PROXY_PORT, (socket) => socket.once("data", () => socket.end(input)));
+      const options = { ...HTTP_OPTIONS, proxyFor: () => PROXY };
+      await useRepository(openHttpRepository(HTTP_ORIGIN, null, options), fetchOptionsFor(input));
+      // A tunnel, with no server at its other end that speaks TLS.
+      await useRepository(openHttpRepository("https://127.0.0.1/", null, options)).catch(ignoreRefusal);
+    },
+  },
+  {
+    name: "NFS answer",
+    seeds: () => NFS_ANSWERS,
+    largest: 2048,
+    run: async (input) => {
+      withoutNetwork();
+      const { signal } = new AbortController();
+      for (const version of ["4", "3"] as const) {
+        const answer = answerRpc(input);
+        for (const port of [PORTMAPPER_PORT, NFS_PORT]) serveAt(port, answer);
+        await nfsValidator({ ...NFS_FILE, version }, WAIT, signal);
+      }
     },
   },
   {
