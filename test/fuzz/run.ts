@@ -1,6 +1,8 @@
 /**
  * Fuzzes every parser of outside bytes: `npm run fuzz -- [--time SECONDS] [--runs N] [--target NAME]… [--seed N]
- * [--jobs N] [--output FOLDER] [--json] [--account FILE]`. Exit status 1 where something was found.
+ * [--jobs N] [--output FOLDER] [--json] [--account FILE]`. Exit status 1 where something was found. The seed is that of
+ * the changes: what mkfs makes for them to begin with has other UUIDs and times in each run, so what was found is kept
+ * as a file.
  *
  * With `--account` the run is one of several: it goes on with what the earlier ones have kept until each target has had
  * `--runs` inputs in all, in pieces with seeds of their own, and writes down each piece.
