@@ -131,15 +131,17 @@ interface Listed {
 
 function listAll(nodes: readonly MenuNode[]): Listed {
   const listed: Listed = { entries: [], numbers: [], reasons: [] };
-  let number = 0;
-  for (const { step, outcome } of entriesOf(nodes)) {
+  const lines = entriesOf(nodes);
+  for (let number = 0; number < lines.length; number++) {
+    const line = lines[number];
+    if (line === undefined) break;
+    const { step, outcome } = line;
     if (outcome.entry === null) {
       listed.reasons.push(`${shown(step.title)}: ${outcome.reason}`);
     } else {
       listed.entries.push(outcome.entry);
       listed.numbers.push(number);
     }
-    number += 1;
   }
   return listed;
 }

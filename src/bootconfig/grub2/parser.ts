@@ -103,7 +103,7 @@ class Parser {
     this.#budget.spend(words.length);
     this.#depth += 1;
     this.#deepest = Math.max(this.#deepest, this.#depth);
-    const block = this.#lexer.isAtBlock() ? this.#block() : null;
+    const block = this.#lexer.isAtBlock() ? this.#blockAt(this.#lexer.position()) : null;
     this.#depth -= 1;
     if (areWords(words)) return { kind: "command", words: block === null ? words : [...words, block] };
     words.shift();
@@ -208,8 +208,13 @@ class Parser {
   }
 
   #block(): Block {
-    const { start } = this.#peek();
+    return this.#blockAt(this.#peek().start);
+  }
+
+  /** @param start where its `{` stands */
+  #blockAt(start: number): Block {
     this.#take();
+    this.#lexer.moveTo(start + 1);
     const body = this.#statements("}", false);
     const end = this.#peek().start + 1;
     this.#take();

@@ -38,7 +38,9 @@ export const initrd: Command = (call) => {
 /** What `initrd` with those words loads; null when they name no file, or one of them only half. */
 export function ramdisksOf(files: GuestFiles, root: string, words: readonly string[]): readonly FileReference[] | null {
   let ramdisks: FileReference[] | null = null;
-  for (const word of words) {
+  // By their numbers: an iterator is an object, and so is each of its steps, for each entry of a config.
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
     if (word.startsWith("-")) continue;
     if (word.startsWith(MEMBER)) {
       const end = word.indexOf(":", MEMBER.length);
@@ -127,7 +129,7 @@ function commandLine(words: readonly string[]): string {
   const line = words.join(" ");
   // Most have neither quotation marks nor backslashes, and no blanks but those between the words.
   const isPlain =
-    !line.includes('"') && !line.includes("'") && !line.includes("\\") && !words.some((word) => word.includes(" "));
+    !line.includes('"') && !line.includes("'") && !line.includes("\\") && !words.join("").includes(" ");
   return isPlain ? line : words.map(escaped).join(" ");
 }
 
