@@ -128,8 +128,7 @@ function withoutOptions(words: readonly string[]): readonly string[] {
 function commandLine(words: readonly string[]): string {
   const line = words.join(" ");
   // Most have neither quotation marks nor backslashes, and no blanks but those between the words.
-  const isPlain =
-    !line.includes('"') && !line.includes("'") && !line.includes("\\") && !words.join("").includes(" ");
+  const isPlain = !line.includes('"') && !line.includes("'") && !line.includes("\\") && !words.join("").includes(" ");
   return isPlain ? line : words.map(escaped).join(" ");
 }
 
