@@ -8,8 +8,6 @@ import { decodeText } from "../base/text.ts";
 
 const MOST_ENTRIES = 65_536;
 const LONGEST_NAME = 4096;
-/** What yauzl is to check of an archive. */
-export const ZIP_OPTIONS = { autoClose: false, strictFileNames: true, validateEntrySizes: true } as const;
 /** All entries' names, extra fields and comments together, in bytes. */
 const LARGEST_DIRECTORY = 32 * 1024 ** 2;
 
@@ -26,6 +24,9 @@ const MADE_ON_UNIX = 3;
 const TYPE_MASK = 0o170000;
 const REGULAR = 0o100000;
 const SYMBOLIC_LINK = 0o120000;
+
+/** What yauzl is to check of an archive. */
+export const ZIP_OPTIONS = { autoClose: false, strictFileNames: true, validateEntrySizes: true } as const;
 
 /** @throws Error of the file, or as yauzl says what is no archive */
 export async function openZip(file: string): Promise<ZipFile> {

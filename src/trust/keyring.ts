@@ -111,7 +111,8 @@ async function parse(
   return keys.slice(0, MOST_KEYS_A_FILE);
 }
 
-function namesKey(key: Key, keyId: string): boolean {
+/** Is it the number of the key, or of one of its subkeys? @param keyId 16 hexadecimal digits */
+export function namesKey(key: Key, keyId: string): boolean {
   return key.getKeys().some((each) => each.getKeyID().toHex() === keyId);
 }
 

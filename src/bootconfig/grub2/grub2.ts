@@ -131,18 +131,14 @@ interface Listed {
 
 function listAll(nodes: readonly MenuNode[]): Listed {
   const listed: Listed = { entries: [], numbers: [], reasons: [] };
-  const lines = entriesOf(nodes);
-  for (let number = 0; number < lines.length; number++) {
-    const line = lines[number];
-    if (line === undefined) break;
-    const { step, outcome } = line;
+  entriesOf(nodes).forEach(({ step, outcome }, number) => {
     if (outcome.entry === null) {
       listed.reasons.push(`${shown(step.title)}: ${outcome.reason}`);
     } else {
       listed.entries.push(outcome.entry);
       listed.numbers.push(number);
     }
-  }
+  });
   return listed;
 }
 

@@ -251,13 +251,11 @@ export function bootedBy(loaded: Loaded): Booted | string {
 
 /** The entries that a menu's lines are and lead to, bootable or not, in the order of the config. */
 export function entriesOf(nodes: readonly MenuNode[], into: EntryLine[] = []): EntryLine[] {
-  for (let index = 0; index < nodes.length; index++) {
-    const node = nodes[index];
-    if (node === undefined) break;
+  nodes.forEach((node) => {
     const outcome = node.outcome();
     if (outcome.kind === "entry") into.push({ step: node.step, outcome });
     else entriesOf(outcome.nodes, into);
-  }
+  });
   return into;
 }
 

@@ -103,7 +103,7 @@ class Parser {
     this.#budget.spend(words.length);
     this.#depth += 1;
     this.#deepest = Math.max(this.#deepest, this.#depth);
-    const block = this.#lexer.isAtBlock() ? this.#blockAt(this.#lexer.position()) : null;
+    const block = this.#lexer.isAtBlock() ? this.#block(this.#lexer.position()) : null;
     this.#depth -= 1;
     if (areWords(words)) return { kind: "command", words: block === null ? words : [...words, block] };
     words.shift();
@@ -194,7 +194,7 @@ class Parser {
       const token = this.#peek();
       if (token.kind === "{" && words.length > 0) {
         // The body is the last argument: nothing but a delimiter may follow.
-        words.push(this.#block());
+        words.push(this.#block(token.start));
         return words;
       }
       if (token.kind !== "word") {
@@ -207,12 +207,8 @@ class Parser {
     }
   }
 
-  #block(): Block {
-    return this.#blockAt(this.#peek().start);
-  }
-
   /** @param start where its `{` stands */
-  #blockAt(start: number): Block {
+  #block(start: number): Block {
     this.#take();
     this.#lexer.moveTo(start + 1);
     const body = this.#statements("}", false);
