@@ -1,6 +1,7 @@
 import * as net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { nfsValidator, type NfsFile } from "../../src/repository/nfs-validators.ts";
+import { ACCEPTED, ATTRIBUTES, BITMAP, record, words } from "./nfs-replies.ts";
 
 let servers = new AsyncDisposableStack();
 afterEach(async () => {
@@ -8,20 +9,8 @@ afterEach(async () => {
   servers = new AsyncDisposableStack();
 });
 
-const words = (...values: readonly number[]) => {
-  const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((value, at) => bytes.writeUInt32BE(value >>> 0, at * 4));
-  return bytes;
-};
-const record = (body: Buffer, mark = 0x8000_0000 + body.length) => Buffer.concat([words(mark), body]);
-
-/** The reply's beginning: xid 1, REPLY, MSG_ACCEPTED, AUTH_NONE of no length, SUCCESS (RFC 5531, section 9). */
-const ACCEPTED = [1, 1, 0, 0, 0, 0];
 /** COMPOUND4res for PUTROOTFH, LOOKUP, LOOKUP, GETATTR (RFC 7530, section 16.2). */
 const OPERATIONS = [0, 0, 4, 24, 0, 15, 0, 15, 0, 9, 0];
-const BITMAP = [2, 0x0010_001a, 0x0020_0000];
-/** NF4REG, change 7, size 8, fileid 9, time_modify 10 s 11 ns. */
-const ATTRIBUTES = [40, 1, 0, 7, 0, 8, 0, 9, 0, 10, 11];
 
 /** A server that answers each connection's first bytes with `answer`, then says nothing more. */
 async function answering(answer: Buffer | null): Promise<NfsFile> {

@@ -30,7 +30,9 @@ function releasesOfApt(): Uint8Array[] {
 }
 
 const ZIPPED = ["vmlinuz", "images/initrd.gz", "empty"];
-/** Stored, deflated, with 64-bit sizes, and with a symbolic link in it. */
+/** A size or a place that the 64-bit fields have (APPNOTE, section 4.5.3). */
+const ELSEWHERE = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
+/** Stored, deflated, with 64-bit sizes, and with a symbolic link as one. */
 const ZIP_WAYS = ["-0", "-9", "-fz", "-y"];
 
 /** As Info-ZIP's zip(1) makes them. */
@@ -38,8 +40,8 @@ function zips(): Uint8Array[] {
   return inTemporaryFolder((folder) => {
     fs.mkdirSync(`${folder}/tree/images`, { recursive: true });
     for (const name of ZIPPED) fs.writeFileSync(`${folder}/tree/${name}`, name === "empty" ? "" : name.repeat(40));
+    fs.symlinkSync("vmlinuz", `${folder}/tree/link`);
     return ZIP_WAYS.map((way) => {
-      if (way === "-y") fs.symlinkSync("vmlinuz", `${folder}/tree/link`);
       call("sh", ["-c", `cd ${folder}/tree && zip -q -r ${way} ../${way}.zip .`], "zip");
       return new Uint8Array(fs.readFileSync(`${folder}/${way}.zip`));
     });
@@ -83,7 +85,7 @@ export const repositoryTargets: readonly FuzzTarget[] = [
   {
     name: "zip",
     seeds: zips,
-    dictionary: ["PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", "../", "\xff\xff\xff\xff"],
+    dictionary: ["PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", "../", ELSEWHERE],
     largest: 8192,
     run: async (input) => {
       // An overlay is taken out whole; a repository, by the names that somebody asks for.

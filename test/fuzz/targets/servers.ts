@@ -5,8 +5,8 @@
 import { openFtpRepository } from "../../../src/repository/ftp.ts";
 import { openHttpRepository } from "../../../src/repository/http.ts";
 import { nfsValidator } from "../../../src/repository/nfs-validators.ts";
-import { opaque, u32 } from "../../../src/repository/onc-rpc.ts";
 import type { FetchOptions, Repository } from "../../../src/repository/repository.ts";
+import { ACCEPTED, ATTRIBUTES, BITMAP, record, words } from "../../repository/nfs-replies.ts";
 import * as memoryNet from "../memory-net.ts";
 import { serveAt, type Socket } from "../memory-net.ts";
 import { bytesOf, drain, ignoreRefusal, type FuzzTarget } from "../target.ts";
@@ -73,6 +73,12 @@ const PROXY_ANSWERS = [
 const HTTP_ORIGIN = "http://127.0.0.1/";
 const PROXY = { address: `http://127.0.0.1:${PROXY_PORT}/`, credentials: null };
 
+/** A server that has one answer to whatever is asked. */
+const answering =
+  (answer: Uint8Array | string) =>
+  (socket: Socket): void =>
+    void socket.once("data", () => socket.end(answer));
+
 /** Who answers with a part was asked for the rest. */
 const fetchOptionsFor = (input: Uint8Array): FetchOptions =>
   Buffer.from(input).includes(" 206 ") ? { rest: HALF } : {};
@@ -113,26 +119,22 @@ const NFS_PORT = 2049;
 const NFS_FILE = { server: "127.0.0.1", export: "/", path: "file", port: null, mountPort: null } as const;
 const LAST_FRAGMENT = 0x8000_0000;
 
-/** A reply that was accepted (RFC 5531), as one record of one fragment. */
-function rpcReply(xid: number, ...results: readonly Uint8Array[]): Uint8Array {
-  const accepted = [xid, 1, 0, 0, 0, 0].map(u32);
-  const message = Buffer.concat([...accepted, ...results]);
-  return Buffer.concat([u32(LAST_FRAGMENT + message.length), message]);
-}
+const rpcReply = (xid: number, ...results: readonly number[]): Buffer =>
+  record(words(xid, ...ACCEPTED.slice(1), ...results));
 
 /** What RFC 1813 has of a regular file: fattr3. */
-const FATTR3 = Buffer.concat([1, 0o644, 1, 0, 0, 0, 42, ...Array.from({ length: 14 }, (_, index) => index)].map(u32));
-const HANDLE = opaque("a handle");
-const GETATTR_4 = [9, 0, 2, 0x10001a, 0x200000, 40, 1, 0, 7, 0, 42, 0, 99, 0, 1_700_000_000, 0];
+const FATTR3 = [1, 0o644, 1, 0, 0, 0, 42, ...Array.from({ length: 14 }, (_, index) => index)];
+/** An opaque of four bytes. */
+const HANDLE = [4, 0x6861_6e64];
 
 const NFS_ANSWERS = [
-  rpcReply(1, ...[0, 0, 3, 24, 0, 15, 0, ...GETATTR_4].map(u32)),
+  rpcReply(1, 0, 0, 3, 24, 0, 15, 0, 9, 0, ...BITMAP, ...ATTRIBUTES),
   Buffer.concat([
-    rpcReply(1, u32(NFS_PORT)),
-    rpcReply(1, u32(NFS_PORT)),
-    rpcReply(1, u32(0), HANDLE, u32(1), u32(1)),
-    rpcReply(1, u32(0), HANDLE),
-    rpcReply(2, u32(0), FATTR3),
+    rpcReply(1, NFS_PORT),
+    rpcReply(1, NFS_PORT),
+    rpcReply(1, 0, ...HANDLE, 1, 1),
+    rpcReply(1, 0, ...HANDLE),
+    rpcReply(2, 0, ...FATTR3),
   ]),
 ];
 
@@ -161,8 +163,8 @@ export const serverTargets: readonly FuzzTarget[] = [
     largest: 4096,
     run: async (input) => {
       withoutNetwork();
-      serveAt(HTTP_PORT, (socket) => socket.once("data", () => socket.end(input)));
-      serveAt(REDIRECTED_PORT, (socket) => socket.once("data", () => socket.end(REDIRECTED)));
+      serveAt(HTTP_PORT, answering(input));
+      serveAt(REDIRECTED_PORT, answering(REDIRECTED));
       await useRepository(openHttpRepository(HTTP_ORIGIN, null, HTTP_OPTIONS), fetchOptionsFor(input));
     },
   },
@@ -174,7 +176,7 @@ export const serverTargets: readonly FuzzTarget[] = [
     largest: 4096,
     run: async (input) => {
       withoutNetwork();
-      serveAt(PROXY_PORT, (socket) => socket.once("data", () => socket.end(input)));
+      serveAt(PROXY_PORT, answering(input));
       const options = { ...HTTP_OPTIONS, proxyFor: () => PROXY };
       await useRepository(openHttpRepository(HTTP_ORIGIN, null, options), fetchOptionsFor(input));
       // A tunnel, with no server at its other end that speaks TLS.

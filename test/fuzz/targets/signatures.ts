@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import type { Key } from "openpgp";
 import { decodeText } from "../../../src/base/text.ts";
-import type { Keyring, OpenPgp } from "../../../src/trust/keyring.ts";
+import { namesKey, type Keyring, type OpenPgp } from "../../../src/trust/keyring.ts";
 import { loadOpenPgp } from "../../../src/trust/load.ts";
 import { checkCleartext, checkDetached } from "../../../src/trust/signature.ts";
 import { Gpg } from "../../trust/gpg.ts";
@@ -14,6 +14,8 @@ import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const LENGTHS = 8;
 const TEXT = `Origin: Debian\nSuite: oldstable\nCodename: bookworm\nSHA256:\n ${"0123456789abcdef".repeat(4)} 42 main/x\n- dash\n`;
+/** How one of version 4 over binary bytes begins (RFC 9580, sections 4.2 and 5.2.3). */
+const SIGNATURE_PACKET = Uint8Array.of(0x88, 0x5d, 0x04, 0x00);
 const ALGORITHMS = ["ed25519", "rsa2048", "nistp256"];
 
 function framed(keys: Uint8Array, text: Uint8Array, signature: Uint8Array): Uint8Array {
@@ -67,8 +69,7 @@ async function toolsFor(keys: Uint8Array): Promise<Tools> {
 async function readTools(bytes: Uint8Array): Promise<Tools> {
   const openpgp = await loadOpenPgp();
   const keys: readonly Key[] = await openpgp.readKeys({ binaryKeys: bytes });
-  const keysFor = (keyId: string) =>
-    Promise.resolve(keys.filter((key) => key.getKeys().some((each) => each.getKeyID().toHex() === keyId)));
+  const keysFor = (keyId: string) => Promise.resolve(keys.filter((key) => namesKey(key, keyId)));
   return { openpgp, keyring: { keysFor, acceptExpiredKeys: false, places: ["/keyring"], warnings: [] } };
 }
 
@@ -94,7 +95,7 @@ export const signatureTargets: readonly FuzzTarget[] = [
       seedsOf((gpg, key, keys) =>
         [true, false].map((armour) => framed(keys, bytesOf(TEXT), gpg.detach(TEXT, [key], {}, armour))),
       ),
-    dictionary: ["-----BEGIN PGP SIGNATURE-----", "\x88\x5d\x04\x00", "\n\n", "="],
+    dictionary: ["-----BEGIN PGP SIGNATURE-----", SIGNATURE_PACKET, "\n\n", "="],
     run: async (input) => {
       const { keys, text, signature } = parts(input);
       const { openpgp, keyring } = await toolsFor(keys);

@@ -1,5 +1,6 @@
 /** A disk as a start takes it: from its partition table to the kernel's bytes. Each part has a target of its own, too. */
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { makePartitionedDisk, type Partition } from "../../../fixtures/disk-images.ts";
 import type { ByteSource } from "../../../src/base/byte-source.ts";
 import { readVolumes } from "../../../src/disk/volumes.ts";
@@ -31,10 +32,11 @@ type Files = Readonly<Record<string, string | Uint8Array>>;
 
 const kernel = noise(9000, 1);
 const initrd = noise(3000, 2);
+const IN_BOOT: Files = { "boot/vmlinuz-6.1": kernel, "boot/initrd.img-6.1": initrd };
 
 /** Disks of one or two volumes whose configs find their kernel in each of the ways. */
 const DISKS: readonly (readonly Files[])[] = [
-  [{ "boot/grub/menu.lst": MENU_LST, "boot/vmlinuz-6.1": kernel, "boot/initrd.img-6.1": initrd }],
+  [{ "boot/grub/menu.lst": MENU_LST, ...IN_BOOT }],
   [
     { "grub/grub.cfg": GRUB_CFG, "grub/grubenv": "", "vmlinuz-6.1": kernel, "initrd.img-6.1": initrd },
     { "etc/fstab": FSTAB, "bin/x": "x" },
@@ -43,19 +45,17 @@ const DISKS: readonly (readonly Files[])[] = [
     {
       "boot/grub2/grub.cfg": "insmod blscfg\nblscfg\n",
       "boot/loader/entries/a.conf": ENTRY,
-      "boot/vmlinuz-6.1": kernel,
-      "boot/initrd.img-6.1": initrd,
+      ...IN_BOOT,
     },
   ],
   [
     {
       "boot/extlinux/extlinux.conf":
         "default a\nlabel a\n  linux ../vmlinuz-6.1\n  append initrd=../initrd.img-6.1 ro\n",
-      "boot/vmlinuz-6.1": kernel,
-      "boot/initrd.img-6.1": initrd,
+      ...IN_BOOT,
     },
   ],
-  [{ "boot/vmlinuz-6.1": kernel, "boot/initrd.img-6.1": initrd, "etc/fstab": FSTAB }],
+  [{ ...IN_BOOT, "etc/fstab": FSTAB }],
 ];
 
 function diskOf(volumes: readonly Files[]): Uint8Array {
@@ -63,7 +63,7 @@ function diskOf(volumes: readonly Files[]): Uint8Array {
     const partitions = volumes.map((files, index): Partition => {
       const content = `${folder}/${index}`;
       for (const [name, bytes] of Object.entries(files)) {
-        fs.mkdirSync(`${content}/${name}`.replace(/[^/]*$/, ""), { recursive: true });
+        fs.mkdirSync(path.dirname(`${content}/${name}`), { recursive: true });
         fs.writeFileSync(`${content}/${name}`, bytes);
       }
       const type = index === 0 ? "ext2" : "ext4";
